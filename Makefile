@@ -1,0 +1,7 @@
+# Every task lives in ./dev, so that it also runs where there is no make.
+TASKS := demo test check fmt proto setup clean
+.PHONY: $(TASKS) help
+help:
+	@./dev help
+$(TASKS):
+	@./dev $@ $(ARGS)
