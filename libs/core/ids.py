@@ -26,7 +26,10 @@ OTHER_PREFIX = "vol-"
 MANAGED_PREFIXES = (PVC_PREFIX, OTHER_PREFIX)
 """Volumes of this driver carry one of these; anything else on the device is somebody else's."""
 
-_VOLUME_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}", re.ASCII)
+IMAGE_SUFFIX = ".img"
+"""A volume's backing file is its slot with this ending."""
+
+_SLOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}", re.ASCII)
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _PVC_NAME = re.compile(f"pvc-{_UUID}", re.ASCII)
 _SIMPLE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?", re.ASCII)
@@ -65,6 +68,32 @@ def check_name(field: str, name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, order=True)
+class Slot:
+    """The name of a disk item on the device."""
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: str, field: str = "slot") -> Self:
+        """Read a slot name.
+
+        Raises:
+            InvalidRequest: it is empty, or has characters that this driver never uses in one.
+        """
+        if not text:
+            raise InvalidRequest(f"{field} must not be empty")
+        if not _SLOT.fullmatch(text):
+            raise InvalidRequest(
+                f"{field} must be 1 to 127 letters, digits, '.', '_' or '-', starting with a "
+                f"letter or digit, not {shown(text)}"
+            )
+        return cls(text)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class VolumeId:
     """A volume's ID, which is also its slot on the device."""
 
@@ -77,14 +106,7 @@ class VolumeId:
         Raises:
             InvalidRequest: it is empty, or no volume could ever have it.
         """
-        if not text:
-            raise InvalidRequest(f"{field} must not be empty")
-        if not _VOLUME_ID.fullmatch(text):
-            raise InvalidRequest(
-                f"{field} must be 1 to 127 letters, digits, '.', '_' or '-', starting with a "
-                f"letter or digit, not {shown(text)}"
-            )
-        return cls(text)
+        return cls(Slot.parse(text, field).text)
 
     @classmethod
     def from_name(cls, name: str, field: str = "name") -> Self:
@@ -104,6 +126,11 @@ class VolumeId:
             return cls(OTHER_PREFIX + name)
         digest = hashlib.sha256(name.encode()).digest()[:20]
         return cls(f"{OTHER_PREFIX}-{base64.b32encode(digest).decode().lower()}")
+
+    @property
+    def slot(self) -> Slot:
+        """The slot of the volume's disk item."""
+        return Slot(self.text)
 
     @property
     def is_managed(self) -> bool:
@@ -218,9 +245,14 @@ class DevicePath:
         """Whether this is `parent` itself or lies below it."""
         return self == parent or self.text.startswith(parent.text + "/")
 
-    def image_of(self, volume: VolumeId) -> "DevicePath":
-        """Return the path of a volume's backing file in this directory."""
-        return DevicePath.parse(f"{self.text}/{volume.text}.img")
+    @property
+    def parent(self) -> "DevicePath":
+        """The directory that this lies in; a pool is its own parent."""
+        return DevicePath(self.text.rsplit("/", 1)[0] or self.text)
+
+    def image_of(self, slot: Slot) -> "DevicePath":
+        """Return the path of the backing file of a slot's disk in this directory."""
+        return DevicePath.parse(f"{self.text}/{slot.text}{IMAGE_SUFFIX}")
 
     def __str__(self) -> str:
         return self.text

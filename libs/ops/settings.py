@@ -1,0 +1,170 @@
+"""Settings: a frozen dataclass becomes flags, environment variables and a checked value.
+
+Each field is a setting: `rds_address` is the flag `--rds-address` and the variable
+`RDS_CSI_RDS_ADDRESS`; the flag wins. Whatever is wrong is reported at once, not one by one.
+"""
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from libs.core.errors import RdsCsiError
+
+T = TypeVar("T")
+
+PREFIX = "RDS_CSI_"
+
+
+class SettingsError(RdsCsiError):
+    """The settings cannot be used; `problems` has a line for each that is wrong."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("wrong settings:\n" + "\n".join(f"  {problem}" for problem in problems))
+        self.problems = tuple(problems)
+
+
+def setting(
+    text: str,
+    parse: Callable[[str], Any],
+    default: Any = dataclasses.MISSING,  # noqa: ANN401
+) -> Any:  # noqa: ANN401 (a field of any type, as dataclasses.field itself)
+    """Declare a field as a setting: its help text, its parser and its default.
+
+    The parser raises ValueError or RdsCsiError with a sentence that says the rule.
+    """
+    return dataclasses.field(default=default, metadata={"help": text, "parse": parse})
+
+
+def integer(minimum: int, maximum: int) -> Callable[[str], int]:
+    """Return a parser for a whole number within the bounds."""
+
+    def parse(text: str) -> int:
+        if not text.isdecimal() or not minimum <= int(text) <= maximum:
+            raise ValueError(f"must be a whole number from {minimum} to {maximum}")
+        return int(text)
+
+    return parse
+
+
+def seconds(minimum: float, maximum: float) -> Callable[[str], float]:
+    """Return a parser for a number of seconds within the bounds."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not minimum <= value <= maximum:
+            raise ValueError(f"must be a number of seconds from {minimum:g} to {maximum:g}")
+        return value
+
+    return parse
+
+
+def choice(*options: str) -> Callable[[str], str]:
+    """Return a parser for one word out of several."""
+
+    def parse(text: str) -> str:
+        if text not in options:
+            raise ValueError(f"must be one of {', '.join(options)}")
+        return text
+
+    return parse
+
+
+def switch(text: str) -> bool:
+    """Read yes or no."""
+    values = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if text.lower() not in values:
+        raise ValueError("must be true or false")
+    return values[text.lower()]
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a field."""
+    return PREFIX + name.upper()
+
+
+def flag(name: str) -> str:
+    """Return the command-line flag of a field."""
+    return "--" + name.replace("_", "-")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Program:
+    """Whose settings they are, for `--help` and `--version`."""
+
+    name: str
+    about: str
+    version: str
+
+
+def _parser(kind: type[Any], program: Program) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        program.name,
+        description=program.about,
+        epilog=f"Every flag can be given as {PREFIX}<NAME> in the environment; the flag wins.",
+    )
+    parser.add_argument("--version", action="version", version=f"{program.name} {program.version}")
+    parser.add_argument(
+        "--check-config", action="store_true", help="check the settings, print them, and exit"
+    )
+    for field in dataclasses.fields(kind):
+        required = field.default is dataclasses.MISSING
+        shown = "required" if required else f"default: {_shown(field.default)}"
+        text = f"{field.metadata['help']} ({shown}; {variable(field.name)})"
+        parser.add_argument(
+            flag(field.name), dest=field.name, metavar="VALUE", help=text.replace("%", "%%")
+        )
+    return parser
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(str(part) for part in value) or "none"
+    return "none" if value in ("", None) else str(value)
+
+
+def load(
+    kind: type[T],
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    program: Program,
+) -> tuple[T, bool]:
+    """Return the settings, and whether the caller only wants them checked.
+
+    Exits, as argparse does, for `--help`, `--version` and unknown flags.
+
+    Raises:
+        SettingsError: with every setting that is missing or wrong.
+    """
+    arguments = _parser(kind, program).parse_args(argv)
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for field in dataclasses.fields(kind):  # type: ignore[arg-type] # a dataclass, by contract
+        given = getattr(arguments, field.name)
+        if given is None:
+            given = environ.get(variable(field.name))
+        if given is None:
+            if field.default is dataclasses.MISSING:
+                problems.append(f"{flag(field.name)} ({variable(field.name)}) is required")
+            continue
+        try:
+            values[field.name] = field.metadata["parse"](given)
+        except (ValueError, RdsCsiError) as error:
+            problems.append(f"{flag(field.name)} ({variable(field.name)}): {error}")
+    if not problems:
+        try:
+            return kind(**values), arguments.check_config
+        except ValueError as error:
+            problems.append(str(error))  # a rule across several settings
+    raise SettingsError(problems)
+
+
+def describe(settings: object) -> str:
+    """Return the settings in force, a line each, for `--check-config`; secrets do not print."""
+    return "\n".join(
+        f"{flag(field.name)}={_shown(getattr(settings, field.name))}"
+        for field in dataclasses.fields(settings)  # type: ignore[arg-type] # by contract
+    )

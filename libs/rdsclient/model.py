@@ -1,0 +1,126 @@
+"""What the device is asked for and what it says of itself, as values."""
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from libs.core.errors import Unsupported
+from libs.core.ids import DevicePath, Nqn, Slot, shown
+
+_VERSION = re.compile(r"(\d+)\.(\d+)")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Release:
+    """A RouterOS release; releases of one major.minor have the same commands."""
+
+    major: int
+    minor: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read the `version` of `/system resource`, such as `7.16 (stable)` or `7.24rc2`.
+
+        Raises:
+            Unsupported: it does not begin with two numbers.
+        """
+        match = _VERSION.match(text)
+        if match is None:
+            raise Unsupported(
+                f"the device reports a RouterOS version that makes no sense: {shown(text)}"
+            )
+        return cls(int(match[1]), int(match[2]))
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}"
+
+
+@dataclass(frozen=True, slots=True)
+class SystemInfo:
+    """What `/system resource print` says."""
+
+    release: Release
+    version: str
+    board: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """How a disk is offered over NVMe/TCP.
+
+    Attributes:
+        nqn: the subsystem's NQN, as the device spells it.
+        port: the TCP port.
+        allowed_host: the host NQN that may connect; empty when the device does not restrict it.
+    """
+
+    nqn: str
+    port: int
+    allowed_host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileDisk:
+    """A disk item backed by a file.
+
+    Attributes:
+        slot: the name of the item.
+        path: the backing file, with a leading slash whether or not the device shows one.
+        size: bytes.
+        export: None while the disk is not exported.
+    """
+
+    slot: str
+    path: str
+    size: int
+    export: Export | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackingFile:
+    """A file on the device; `path` has a leading slash, which `/file` leaves out."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A mounted filesystem on the device; sizes in bytes.
+
+    Attributes:
+        mount_point: the first component of the paths in it.
+        state: what the device says of the array, such as `clean`; empty where it says nothing.
+    """
+
+    mount_point: str
+    size: int
+    free: int
+    filesystem: str = ""
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSpec:
+    """A file disk as it should be; `size` in bytes."""
+
+    slot: Slot
+    path: DevicePath
+    size: int
+    nqn: Nqn
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlotState:
+    """All that the device says about one slot at one moment.
+
+    Attributes:
+        disk: the item, if there is one.
+        files: files named like the slot's backing file, wherever they lie.
+        pool: the pool that was asked about, None when it is not mounted or was not asked for.
+    """
+
+    slot: Slot
+    disk: FileDisk | None = None
+    files: tuple[BackingFile, ...] = ()
+    pool: Pool | None = None

@@ -1,0 +1,254 @@
+"""One lasting SSH connection to a device, over which command lines go one round trip each.
+
+The connection is a task's affair: it connects, notices a dead peer, and connects again for ever.
+Callers only ever see a connection that is up, or an error at once.
+"""
+
+import asyncio
+import contextlib
+import enum
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+import asyncssh
+import structlog
+
+from libs.core.errors import OutcomeUnknown, Unreachable
+from libs.rdsclient.config import RdsConfig
+from libs.rdsclient.connect import connect
+from libs.rdsclient.errors import CommandTimeout, ConnectionLost, DeviceAway, QueueTimeout
+
+log = structlog.get_logger(__name__)
+
+_BACKOFF = (1.0, 2.0, 4.0, 8.0, 16.0)
+_JITTER = 0.1
+_CLOSE_LIMIT = 2.0
+
+Connect = Callable[[RdsConfig], Awaitable[asyncssh.SSHClientConnection]]
+
+
+class LinkState(enum.Enum):
+    """Where the connection stands."""
+
+    CONNECTING = "connecting"
+    UP = "up"
+    AWAY = "away"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What one exec printed, and its exit status; None where the device sent none."""
+
+    text: str
+    status: int | None
+
+
+class SshTransport:
+    """Runs command lines on the device. Made by `open_transport`, which owns its tasks.
+
+    Attributes:
+        state: where the connection stands.
+        reason: why it is away; empty while it is not.
+        epoch: counts the connections made: what was learnt in an earlier one may no longer hold.
+        round_trips: counts the execs that were sent.
+    """
+
+    def __init__(self, config: RdsConfig) -> None:
+        self.config = config
+        self.state = LinkState.CONNECTING
+        self.reason = ""
+        self.epoch = 0
+        self.round_trips = 0
+        self._connection: asyncssh.SSHClientConnection | None = None
+        self._changed = asyncio.Condition()
+        self._sessions = asyncio.Semaphore(config.max_sessions)
+        self._execs: set[asyncio.Task[Reply]] = set()
+        self._heard = asyncio.Event()
+
+    async def run(self, line: str) -> Reply:
+        """Send one line and return its answer, within `command_timeout` seconds.
+
+        A caller that is cancelled gives its answer up; the session is closed behind it.
+
+        Raises:
+            Unreachable: nothing was sent: the device is away, or no session became free in time.
+            OutcomeUnknown: it was sent, and no answer came.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.config.command_timeout
+        try:
+            async with asyncio.timeout_at(deadline):
+                connection = await self._connected()
+                await self._sessions.acquire()
+        except TimeoutError:
+            raise QueueTimeout(
+                f"no session to the device at {self.config.address} became free within "
+                f"{self.config.command_timeout:g} s"
+            ) from None
+        # The session is given back when its channel is closed, which may be after the caller left.
+        task = asyncio.create_task(self._exec(connection, line))
+        self._execs.add(task)
+        task.add_done_callback(self._exec_ended)
+        try:
+            done, _ = await asyncio.wait({task}, timeout=deadline - loop.time())
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if not done:
+            task.cancel()
+            raise CommandTimeout(
+                f"the device at {self.config.address} did not answer within "
+                f"{self.config.command_timeout:g} s"
+            )
+        return task.result()
+
+    def _exec_ended(self, task: asyncio.Task[Reply]) -> None:
+        self._sessions.release()
+        self._execs.discard(task)
+        if not task.cancelled():
+            task.exception()  # it has been raised to the caller, or there is none any more
+
+    async def _connected(self) -> asyncssh.SSHClientConnection:
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.state is not LinkState.CONNECTING)
+        if self._connection is None:
+            raise DeviceAway(self.reason or f"the device at {self.config.address} is away")
+        return self._connection
+
+    async def _exec(self, connection: asyncssh.SSHClientConnection, line: str) -> Reply:
+        try:
+            process = await self._open(connection, line)
+        except asyncssh.ChannelOpenError as error:
+            if connection.is_closed():
+                raise self._lost(str(error)) from error
+            raise DeviceAway(
+                f"the device at {self.config.address} refuses another session", detail=str(error)
+            ) from error
+        except (asyncssh.Error, OSError) as error:
+            raise self._lost(str(error)) from error
+        try:
+            out, err = await process.communicate()
+        except (asyncssh.Error, OSError) as error:
+            raise self._lost(str(error)) from error
+        finally:
+            process.close()
+        # asyncssh reports a connection that died as a normal end without a status.
+        if process.exit_status is None and connection.is_closed():
+            raise self._lost("no exit status")
+        self._heard.set()
+        return Reply(f"{out or ''}{err or ''}", process.exit_status)
+
+    async def _open(
+        self, connection: asyncssh.SSHClientConnection, line: str
+    ) -> asyncssh.SSHClientProcess[str]:
+        opening = asyncio.ensure_future(
+            connection.create_process(
+                line, stdin=asyncssh.DEVNULL, encoding="utf-8", errors="replace"
+            )
+        )
+        self.round_trips += 1
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # Cancelling the open itself would leave the channel open on both sides for good.
+            opening.add_done_callback(_close_late)
+            raise
+
+    def _lost(self, detail: str) -> ConnectionLost:
+        return ConnectionLost(
+            f"the connection to the device at {self.config.address} was lost", detail=detail
+        )
+
+    async def keep_connected(self, connector: Connect = connect) -> None:
+        """Connect, watch, and connect again, for ever. `open_transport` runs it."""
+        failures = 0
+        while True:
+            try:
+                connection = await connector(self.config)
+            except Exception as error:  # noqa: BLE001 (whatever it was, the next try may succeed)
+                await self._away(error, failures)
+                failures += 1
+                continue
+            failures = 0
+            self.epoch += 1
+            log.info("device connected", device=self.config.address, epoch=self.epoch)
+            await self._set(LinkState.UP, connection)
+            try:
+                await self._until_dead(connection)
+            finally:
+                connection.abort()
+            log.warning("device connection lost", device=self.config.address)
+            await self._set(LinkState.CONNECTING, None)
+
+    async def _away(self, error: Exception, failures: int) -> None:
+        reason, detail = f"no connection to the device at {self.config.address}", repr(error)
+        if isinstance(error, Unreachable):
+            reason, detail = error.message, error.detail
+        delay = _BACKOFF[min(failures, len(_BACKOFF) - 1)]
+        delay *= 1 + random.uniform(-_JITTER, _JITTER)  # noqa: S311 (not for secrets)
+        if reason != self.reason:
+            log.warning("device away", reason=reason, detail=detail, retry_in=round(delay, 1))
+        await self._set(LinkState.AWAY, None, reason)
+        await asyncio.sleep(delay)
+
+    async def _set(
+        self,
+        state: LinkState,
+        connection: asyncssh.SSHClientConnection | None,
+        reason: str = "",
+    ) -> None:
+        async with self._changed:
+            self.state, self.reason, self._connection = state, reason, connection
+            self._changed.notify_all()
+
+    async def _until_dead(self, connection: asyncssh.SSHClientConnection) -> None:
+        closed = asyncio.ensure_future(connection.wait_closed())
+        try:
+            while True:
+                self._heard.clear()
+                await asyncio.wait({closed}, timeout=self.config.keepalive_interval)
+                if closed.done() or not (self._heard.is_set() or await self._answers(connection)):
+                    return
+        finally:
+            closed.cancel()
+
+    async def _answers(self, connection: asyncssh.SSHClientConnection) -> bool:
+        probe = asyncio.create_task(self._exec(connection, ':put "alive"'))
+        try:
+            done, _ = await asyncio.wait({probe}, timeout=self.config.keepalive_timeout)
+        finally:
+            probe.cancel()
+        # A refused session is an answer too: the peer is alive, only busy.
+        return bool(done) and not isinstance(probe.exception(), OutcomeUnknown)
+
+    async def aclose(self) -> None:
+        """Close the connection; commands in hand end with OutcomeUnknown."""
+        connection, self._connection = self._connection, None
+        self.state, self.reason = LinkState.AWAY, "the connection is being shut down"
+        if connection is not None:
+            connection.abort()
+        if self._execs:
+            await asyncio.wait(self._execs, timeout=_CLOSE_LIMIT)
+
+
+def _close_late(opening: "asyncio.Future[asyncssh.SSHClientProcess[str]]") -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
+@contextlib.asynccontextmanager
+async def open_transport(config: RdsConfig) -> AsyncIterator[SshTransport]:
+    """Own the connection to a device: start connecting, and close it at the end.
+
+    A device that is away is not an error here; commands say so until it is back.
+    """
+    transport = SshTransport(config)
+    keeper = asyncio.create_task(transport.keep_connected())
+    try:
+        yield transport
+    finally:
+        keeper.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeper
+        await transport.aclose()

@@ -1,0 +1,126 @@
+"""The controller's settings."""
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+from libs.core.errors import InvalidRequest
+from libs.core.ids import DevicePath, Nqn, VolumeId
+from libs.core.size import GIB, MAX_BYTES, TIB, round_down
+from libs.ops.settings import choice, integer, seconds, setting, switch
+
+_HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", re.ASCII)
+_DRIVER_NAME = re.compile(r"(?=.{1,63}$)[a-z0-9A-Z]([a-z0-9A-Z.-]*[a-z0-9A-Z])?", re.ASCII)
+
+NVME_TCP_PORT = 4420
+"""IANA's port for NVMe over TCP."""
+
+
+def parse_host(text: str, field: str = "host") -> str:
+    """Return a host name or IP address, checked.
+
+    Raises:
+        InvalidRequest: it is neither.
+    """
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        if _HOST_NAME.fullmatch(text):
+            return text
+    raise InvalidRequest(f"{field} must be a host name or an IP address")
+
+
+def parse_port(text: str, field: str = "port") -> int:
+    """Return a TCP port.
+
+    Raises:
+        InvalidRequest: it is not a whole number from 1 to 65535.
+    """
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:6]) <= 65535:  # noqa: PLR2004 (16 bits)
+        raise InvalidRequest(f"{field} must be a TCP port from 1 to 65535")
+    return int(text)
+
+
+def parse_nqn_prefix(text: str, field: str = "nqnPrefix") -> str:
+    """Return what the NQNs of volumes begin with, up to and without the colon.
+
+    Raises:
+        InvalidRequest: no NQN could begin with it.
+    """
+    Nqn.of_volume(text, VolumeId("pvc-" + "0" * 36), field)
+    return text
+
+
+def _driver_name(text: str) -> str:
+    if not _DRIVER_NAME.fullmatch(text):
+        raise ValueError("must be at most 63 letters, digits, '.' and '-' (CSI GetPluginInfo)")
+    return text
+
+
+def _base_paths(text: str) -> tuple[DevicePath, ...]:
+    return tuple(DevicePath.parse(part.strip(), "each path") for part in text.split(","))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControllerSettings:
+    """Every setting of the controller; `libs.ops.settings` makes flags and variables of them."""
+
+    rds_address: str = setting("management address of the device", parse_host)
+    rds_port: int = setting("SSH port of the device", parse_port, 22)
+    rds_user: str = setting("RouterOS user", str, "rds-csi")
+    rds_key_file: Path | None = setting("private key to log in with", Path, None)
+    rds_password_file: Path | None = setting("file with a password to log in with", Path, None)
+    rds_host_key_file: Path | None = setting(
+        "what the device's host key must be: OpenSSH public keys, or a known_hosts file", Path, None
+    )
+    rds_check_host_key: bool = setting(
+        "false trusts any device that answers; for experiments only", switch, default=True
+    )
+    rds_max_sessions: int = setting("commands on the device at once", integer(1, 64), 8)
+    rds_command_timeout: float = setting(
+        "seconds for one command on the device", seconds(1, 600), 30.0
+    )
+    nvme_address: str = setting("address that nodes reach the device at, for NVMe/TCP", parse_host)
+    nvme_port: int = setting("NVMe/TCP port of new volumes", parse_port, NVME_TCP_PORT)
+    nqn_prefix: str = setting(
+        "what the NQNs of new volumes begin with", parse_nqn_prefix, "nqn.2000-02.com.mikrotik"
+    )
+    volume_base_paths: tuple[DevicePath, ...] = setting(
+        "directories on the device that may hold volumes, separated by commas; the first is the "
+        "default",
+        _base_paths,
+    )
+    default_volume_bytes: int = setting(
+        "size of a volume where none is asked for, in bytes", integer(1, MAX_BYTES), GIB
+    )
+    max_volume_bytes: int = setting(
+        "largest volume, in bytes", integer(1, MAX_BYTES), round_down(64 * TIB)
+    )
+    csi_endpoint: str = setting("socket to serve CSI on", str, "unix:///csi/csi.sock")
+    driver_name: str = setting("name of the CSI driver", _driver_name, "rds.csi.srvlab.io")
+    attachments: str = setting(
+        "where attachments are known from: the cluster's VolumeAttachments, or this process's "
+        "memory, which forgets them when it ends",
+        choice("cluster", "memory"),
+        "cluster",
+    )
+    drain_seconds: float = setting(
+        "how long calls in hand may take to finish at shut-down", seconds(0, 600), 30.0
+    )
+    log_level: str = setting(
+        "least severe level to log", choice("debug", "info", "warning", "error"), "info"
+    )
+    log_format: str = setting("log lines for machines or people", choice("json", "console"), "json")
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.rds_check_host_key and self.rds_host_key_file is None:
+            problems.append(
+                "--rds-host-key-file is required while host keys are checked (or, for experiments, "
+                "--rds-check-host-key=false)"
+            )
+        if self.rds_key_file is None and self.rds_password_file is None:
+            problems.append("--rds-key-file or --rds-password-file is required")
+        if problems:
+            raise ValueError("; ".join(problems))

@@ -1,0 +1,179 @@
+import pytest
+
+from libs.core.errors import InvalidRequest, StaleToken
+from libs.core.size import MIB
+from protos.gen.csi import v1 as csi
+from services.controller import requests
+from tests.unit.controller.values import (
+    BASE,
+    NAME,
+    NQN,
+    OTHER_BASE,
+    SETTINGS,
+    Mode,
+    block,
+    create_request,
+    mount,
+)
+
+
+def test_what_a_storage_class_leaves_out_comes_from_the_settings() -> None:
+    wanted = requests.parse_create(create_request(), SETTINGS)
+
+    assert wanted.parameters == requests.Parameters(
+        directory=BASE,
+        nvme_address="192.0.2.2",
+        nvme_port=4420,
+        nqn_prefix="nqn.2000-02.com.mikrotik",
+        fs_type="ext4",
+    )
+    assert wanted.nqn.text == NQN
+    assert wanted.path.text == f"/raid10/volumes/{NAME}.img"
+
+
+def test_a_storage_class_can_say_otherwise() -> None:
+    given = {
+        "volumePath": "/ssd/volumes",
+        "nvmeAddress": "storage.example",
+        "nvmePort": "4421",
+        "nqnPrefix": "nqn.2026-01.example",
+        "csi.storage.k8s.io/fstype": "xfs",
+        "csi.storage.k8s.io/pvc/name": "data",
+    }
+
+    parameters = requests.parse_parameters(given, SETTINGS)
+
+    assert parameters == requests.Parameters(
+        OTHER_BASE, "storage.example", 4421, "nqn.2026-01.example", "xfs"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"volumepath": "/x"}, r"unknown keys 'volumepath'; known are volumePath, nvmeAddress"),
+        ({"volumePath": "/raid10/../etc"}, r"parameters\.volumePath must .*'\.\.'"),
+        ({"volumePath": "/elsewhere"}, r"parameters\.volumePath must be one of .*/raid10/volumes"),
+        ({"nvmeAddress": 'a";/system'}, r"parameters\.nvmeAddress must be a host name"),
+        ({"nvmePort": "70000"}, r"parameters\.nvmePort must be a TCP port"),
+        ({"nvmePort": "٤٤"}, r"parameters\.nvmePort must be a TCP port"),
+        ({"nqnPrefix": "iqn.x"}, r"parameters\.nqnPrefix must be of the form"),
+        ({"fsType": "zfs"}, r"parameters\.fsType must be one of ext4"),
+    ],
+)
+def test_a_wrong_parameter_is_named_with_its_rule(given: dict[str, str], message: str) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        requests.parse_create(create_request(parameters=given), SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (create_request(name=""), r"^name must not be empty"),
+        (create_request(name="n" * 129), r"^name must be at most 128 bytes"),
+        (create_request(required=-1), r"required_bytes must not be negative"),
+        (create_request(required=2, limit=1), r"required_bytes .* must not be above"),
+        (create_request(mutable={"a": "b"}), r"mutable_parameters"),
+        (csi.CreateVolumeRequest(name=NAME), r"volume_capabilities must not be empty"),
+    ],
+)
+def test_a_wrong_create_request_is_refused_with_the_field(
+    request_: csi.CreateVolumeRequest, message: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        requests.parse_create(request_, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "capability",
+    [
+        mount(Mode.SINGLE_NODE_WRITER),
+        mount(Mode.SINGLE_NODE_SINGLE_WRITER),
+        mount(Mode.SINGLE_NODE_MULTI_WRITER),
+        mount(Mode.MULTI_NODE_READER_ONLY, "btrfs"),
+        block(Mode.MULTI_NODE_MULTI_WRITER),
+        block(Mode.SINGLE_NODE_READER_ONLY),
+    ],
+)
+def test_a_capability_that_the_device_can_honour_is_accepted(
+    capability: csi.VolumeCapability,
+) -> None:
+    assert requests.parse_capability(capability).is_block == (capability.block is not None)
+
+
+@pytest.mark.parametrize(
+    ("capability", "message"),
+    [
+        (None, r"must be given"),
+        (csi.VolumeCapability(), r"exactly one of block and mount"),
+        (
+            csi.VolumeCapability(
+                block=csi.VolumeCapabilityBlockVolume(), mount=csi.VolumeCapabilityMountVolume()
+            ),
+            r"exactly one of block and mount",
+        ),
+        (
+            csi.VolumeCapability(mount=csi.VolumeCapabilityMountVolume()),
+            r"UNKNOWN is not supported",
+        ),
+        (mount(Mode.MULTI_NODE_SINGLE_WRITER), r"MULTI_NODE_SINGLE_WRITER is not supported"),
+        (mount(Mode(99)), r"99 is not supported"),
+        (mount(Mode.MULTI_NODE_MULTI_WRITER), r"for raw block volumes only"),
+        (mount(fs_type="ntfs"), r"fs_type must be one of"),
+    ],
+)
+def test_a_capability_that_it_cannot_honour_is_refused(
+    capability: csi.VolumeCapability | None, message: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        requests.parse_capability(capability)
+
+
+@pytest.mark.parametrize(("fs_type", "mebibytes"), [("ext4", 16), ("xfs", 300), ("btrfs", 128)])
+def test_a_volume_is_large_enough_for_its_filesystem(fs_type: str, mebibytes: int) -> None:
+    wanted = requests.parse_create(create_request(capability=mount(fs_type=fs_type)), SETTINGS)
+
+    assert wanted.min_bytes == mebibytes * MIB
+
+
+def test_a_page_is_bounded_and_continues_after_the_last_id() -> None:
+    assert requests.parse_page(csi.ListVolumesRequest()) == (500, "")
+    assert requests.parse_page(csi.ListVolumesRequest(max_entries=9999, starting_token=NAME)) == (
+        500,
+        NAME,
+    )
+
+
+def test_a_negative_page_is_invalid_and_a_foreign_token_is_aborted() -> None:
+    with pytest.raises(InvalidRequest, match="max_entries"):
+        requests.parse_page(csi.ListVolumesRequest(max_entries=-1))
+    for token in ("invalid-token", 'pvc-"', "0"):
+        with pytest.raises(StaleToken, match="starting_token"):
+            requests.parse_page(csi.ListVolumesRequest(starting_token=token))
+
+
+@pytest.mark.parametrize(
+    ("capability", "required"), [(None, True), (mount(), True), (block(), False)]
+)
+def test_only_a_raw_block_volume_needs_nothing_from_the_node_to_grow(
+    capability: csi.VolumeCapability | None, *, required: bool
+) -> None:
+    request = csi.ControllerExpandVolumeRequest(
+        volume_id=NAME,
+        capacity_range=csi.CapacityRange(required_bytes=1),
+        volume_capability=capability,
+    )
+
+    assert requests.parse_expand(request).node_expansion_required == required
+
+
+def test_a_publication_checks_the_address_that_it_would_hand_to_the_node() -> None:
+    request = csi.ControllerPublishVolumeRequest(
+        volume_id=NAME,
+        node_id="worker-1",
+        volume_capability=mount(),
+        volume_context={"nvmeAddress": "10.0.0.1; rm"},
+    )
+
+    with pytest.raises(InvalidRequest, match=r"volume_context\.nvmeAddress"):
+        requests.parse_publish(request, SETTINGS)
