@@ -11,7 +11,7 @@ from libs.core.ids import DevicePath, Slot
 from libs.rdsclient import commands, replies
 from libs.rdsclient.commands import Command
 from libs.rdsclient.config import RdsConfig
-from libs.rdsclient.errors import CommandRefused, ReadFailed
+from libs.rdsclient.errors import CommandRefused, ConnectionLost, ReadFailed
 from libs.rdsclient.model import (
     DiskSpec,
     FileDisk,
@@ -20,7 +20,7 @@ from libs.rdsclient.model import (
     SlotState,
     SystemInfo,
 )
-from libs.rdsclient.transport import LinkState, SshTransport, open_transport
+from libs.rdsclient.transport import LinkState, Reply, SshTransport, open_transport
 
 log = structlog.get_logger(__name__)
 
@@ -109,7 +109,7 @@ class RdsClient:
 
     async def _ask(self, command: Command, parse: Callable[[str], T]) -> T:
         try:
-            reply = await self._transport.run(command.line)
+            reply = await self._send(command)
             log.debug("device command", line=command.line, status=reply.status, answer=reply.text)
             value = parse(reply.text)
         except OutcomeUnknown as error:
@@ -125,6 +125,14 @@ class RdsClient:
                 detail=f"status {reply.status}: {reply.text!r}",
             )
         return value
+
+    async def _send(self, command: Command) -> Reply:
+        try:
+            return await self._transport.run(command.line)
+        except ConnectionLost:
+            if command.changes:
+                raise
+            return await self._transport.run(command.line)  # a question can be asked again
 
 
 @contextlib.asynccontextmanager

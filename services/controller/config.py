@@ -105,6 +105,9 @@ class ControllerSettings:
         choice("cluster", "memory"),
         "cluster",
     )
+    kubeconfig: Path | None = setting(
+        "kubeconfig file; without it, the pod's service account is used", Path, None
+    )
     drain_seconds: float = setting(
         "how long calls in hand may take to finish at shut-down", seconds(0, 600), 30.0
     )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from libs.core.errors import Conflict, Exhausted, InUse, NotFound, OutOfRange, Unreachable
 from libs.core.ids import DevicePath, NodeId, VolumeId
 from libs.core.size import GIB, TIB, CapacityRange
-from libs.rdsclient.model import BackingFile, Export, FileDisk, Pool, SlotState
+from libs.rdsclient.model import BackingFile, DiskSpec, Export, FileDisk, Pool, SlotState
 from services.controller import requests
 from services.controller.plan import (
     CreateDisk,
@@ -255,13 +255,16 @@ class World:
         pool = Pool("raid10", TIB, self.free)
         return SlotState(VOLUME.slot, self.disk, tuple(map(BackingFile, self.files)), pool)
 
+    def _admits(self, spec: DiskSpec) -> bool:
+        return not self.disk and spec.path.text not in self.files and self.free >= spec.size
+
     def apply(self, step: Step) -> SlotState:
         match step:
-            case CreateDisk(spec) if not self.disk and not self.files and self.free >= spec.size:
+            case CreateDisk(spec) if self._admits(spec):
                 self.disk = FileDisk(
                     NAME, spec.path.text, spec.size, Export(spec.nqn.text, spec.port)
                 )
-                self.files = (spec.path.text,)
+                self.files = (*self.files, spec.path.text)
                 self.free -= spec.size
             case GrowDisk(_, size, _) if self.disk and self.disk.size < size:
                 self.free -= size - self.disk.size

@@ -1,0 +1,78 @@
+"""`rds-csi-mock-rds`: the simulated device as a process."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from pathlib import Path
+
+import asyncssh
+import structlog
+
+from libs.mockrds.control import open_control
+from libs.mockrds.dataplane import NoData, SparseFiles
+from libs.mockrds.device import Device
+from libs.mockrds.options import Options, parse_options
+from libs.mockrds.server import Access, MockRds, open_mock
+from libs.mockrds.testing import public_text
+
+
+def _host_key(path: Path | None) -> asyncssh.SSHKey:
+    if path is not None and path.exists():
+        return asyncssh.read_private_key(path)
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    if path is not None:
+        key.write_private_key(path)
+        path.chmod(0o600)
+    return key
+
+
+def _mock(options: Options) -> MockRds:
+    keys: list[asyncssh.SSHKey] = []
+    if options.authorized_keys is not None:
+        keys = asyncssh.read_public_key_list(options.authorized_keys)
+    plane = SparseFiles(options.disk_files) if options.disk_files else NoData()
+    return MockRds(
+        device=Device(list(options.pools), version=options.release, plane=plane),
+        access=Access(options.user, options.password, tuple(keys)),
+        latency=options.latency,
+        sessions=options.sessions,
+        honest_status=options.honest_status,
+    )
+
+
+async def _serve(options: Options) -> None:
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    mock, key = _mock(options), _host_key(options.host_key)
+    async with contextlib.AsyncExitStack() as stack:
+        host, port = options.listen
+        port = await stack.enter_async_context(open_mock(mock, host, port, key))
+        control = None
+        if options.control is not None:
+            at = await stack.enter_async_context(open_control(mock, *options.control))
+            control = f"http://{options.control[0]}:{at}"
+        ready = {
+            "ssh": f"{host}:{port}",
+            "control": control,
+            "host_key": public_text(key),
+            "user": options.user,
+        }
+        sys.stdout.write(json.dumps(ready) + "\n")
+        sys.stdout.flush()
+        await ended.wait()
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    try:
+        asyncio.run(_serve(parse_options(sys.argv[1:])))
+    except (OSError, asyncssh.KeyImportError) as error:
+        sys.exit(f"rds-csi-mock-rds: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""The simulated device's control API: HTTP on loopback, for tests and for people with curl."""
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from libs.mockrds.faults import parse_fault
+from libs.mockrds.server import MockRds
+
+HELP = """\
+GET    /history?since=N   command lines received after the Nth
+GET    /state             pools, disks and files
+GET    /faults            what is to go wrong
+POST   /faults            let something go wrong: {"action": "drop-after", "pattern": "/disk/add"}
+                          actions: drop-before drop-after hang error truncate delay;
+                          also: count, text (of error), amount (of truncate and delay)
+DELETE /faults            let nothing go wrong any more
+POST   /restart           drop all connections, and refuse new ones for {"seconds": 1.5}
+POST   /settings          {"latency": 0.2, "sessions": 20}
+"""
+
+
+class _Control:
+    def __init__(self, mock: MockRds) -> None:
+        self._mock = mock
+        self._returning: asyncio.Task[None] | None = None
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/", self.help),
+            web.get("/history", self.history),
+            web.get("/state", self.state),
+            web.get("/faults", self.list_faults),
+            web.post("/faults", self.add_fault),
+            web.delete("/faults", self.clear_faults),
+            web.post("/restart", self.restart),
+            web.post("/settings", self.change),
+        ]
+
+    async def help(self, _: web.Request) -> web.Response:
+        return web.Response(text=HELP)
+
+    async def history(self, request: web.Request) -> web.Response:
+        since = request.query.get("since", "0")
+        if not since.isdecimal():
+            raise web.HTTPBadRequest(text="since must be a number")
+        execs = [dataclasses.asdict(e) for e in self._mock.execs if e.number > int(since)]
+        return web.json_response(execs)
+
+    async def state(self, _: web.Request) -> web.Response:
+        device = self._mock.device
+        return web.json_response(
+            {"disks": device.list_disks(), "files": device.list_files(), "version": device.version}
+        )
+
+    async def list_faults(self, _: web.Request) -> web.Response:
+        return web.json_response([dataclasses.asdict(f) for f in self._mock.faults.waiting])
+
+    async def add_fault(self, request: web.Request) -> web.Response:
+        try:
+            self._mock.faults.add(parse_fault(await _body(request)))
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=str(error)) from error
+        return web.Response(status=204)
+
+    async def clear_faults(self, _: web.Request) -> web.Response:
+        self._mock.faults.clear()
+        return web.Response(status=204)
+
+    async def restart(self, request: web.Request) -> web.Response:
+        seconds = _number(await _body(request), "seconds", 0.0)
+        self._mock.away = True
+        self._mock.drop_connections()
+        if self._returning is not None:
+            self._returning.cancel()
+        self._returning = asyncio.ensure_future(self._return(seconds))
+        return web.Response(status=204)
+
+    async def _return(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self._mock.away = False
+
+    async def change(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        self._mock.latency = _number(body, "latency", self._mock.latency)
+        self._mock.sessions = int(_number(body, "sessions", self._mock.sessions))
+        return web.Response(status=204)
+
+    async def aclose(self) -> None:
+        if self._returning is not None:
+            self._returning.cancel()
+
+
+async def _body(request: web.Request) -> dict[str, object]:
+    text = await request.text()
+    try:
+        body = json.loads(text) if text else {}
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise web.HTTPBadRequest(text="the body must be a JSON object")
+    return body
+
+
+def _number(body: dict[str, object], name: str, default: float) -> float:
+    value = body.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise web.HTTPBadRequest(text=f"{name} must be a number that is not negative")
+    return float(value)
+
+
+@contextlib.asynccontextmanager
+async def open_control(mock: MockRds, host: str, port: int) -> AsyncIterator[int]:
+    """Serve the control API until the block ends; yields the port."""
+    control = _Control(mock)
+    application = web.Application()
+    application.add_routes(control.routes())
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        await site.start()
+        yield int(runner.addresses[0][1])
+    finally:
+        await control.aclose()
+        await runner.cleanup()

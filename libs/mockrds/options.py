@@ -1,0 +1,121 @@
+"""The command line of `rds-csi-mock-rds`."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from libs.core.version import __version__
+from libs.mockrds.control import HELP
+from libs.mockrds.device import Pool
+from libs.mockrds.server import DEFAULT_SESSIONS
+from libs.mockrds.values import parse_size
+
+_POOL = re.compile(
+    r"(?P<name>[a-z0-9][a-z0-9-]*)=(?P<size>\d+[KMGT]?(?:iB)?)(?::(?P<fs>[a-z0-9]+))?"
+)
+
+_EPILOG = f"""\
+When it is ready it prints one line of JSON on standard output: the SSH address, the control API's
+address, the public host key and the user. SIGTERM ends it.
+
+example:
+  rds-csi-mock-rds --listen 127.0.0.1:2222 --control 127.0.0.1:8022 --password secret \\
+      --pool raid10=1T:xfs &
+  ssh -p 2222 rds-csi@127.0.0.1 '/disk print detail'
+  curl -X POST 127.0.0.1:8022/faults -d '{{"action": "drop-after", "pattern": "/disk/add"}}'
+
+control API:
+{HELP}"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for on the command line."""
+
+    listen: tuple[str, int]
+    control: tuple[str, int] | None
+    user: str
+    password: str
+    authorized_keys: Path | None
+    host_key: Path | None
+    pools: tuple[Pool, ...]
+    release: str
+    latency: float
+    sessions: int
+    honest_status: bool
+    disk_files: Path | None
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 (16 bits)
+        raise argparse.ArgumentTypeError("must be HOST:PORT; port 0 takes a free one")
+    return host, int(port)
+
+
+def _control(text: str) -> tuple[str, int] | None:
+    return None if text == "none" else _address(text)
+
+
+def _pool(text: str) -> Pool:
+    match = _POOL.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError("must be NAME=SIZE[:FILESYSTEM], such as raid10=1T:xfs")
+    return Pool(match["name"], parse_size("pool", match["size"]), match["fs"] or "xfs")
+
+
+def _milliseconds(text: str) -> float:
+    try:
+        return float(text) / 1000
+    except ValueError:
+        raise argparse.ArgumentTypeError("must be a number of milliseconds") from None
+
+
+def parse_options(argv: Sequence[str]) -> Options:
+    """Read the command line; exits, as argparse does, where it is wrong."""
+    parser = argparse.ArgumentParser(
+        "rds-csi-mock-rds",
+        description="A simulated MikroTik ROSE Data Server: RouterOS over real SSH, without disks.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--version", action="version", version=f"rds-csi-mock-rds {__version__}")
+    add("--listen", type=_address, default="127.0.0.1:2222", help="SSH address (%(default)s)")
+    add(
+        "--control",
+        type=_control,
+        default="none",
+        help="control API address, or none (%(default)s)",
+    )
+    add("--user", default="rds-csi", help="RouterOS user (%(default)s)")
+    add("--password-file", type=Path, help="file with the user's password")
+    add("--password", default="", help="the user's password, where others may see it")
+    add("--authorized-keys", type=Path, help="public keys of the user; a password is refused then")
+    add("--host-key", type=Path, help="private host key; made where the file is missing")
+    add("--pool", type=_pool, action="append", help="a pool, repeatable (raid10=1T:xfs)")
+    add("--release", default="7.24.4 (stable)", help="RouterOS version to report (%(default)s)")
+    add("--latency", type=_milliseconds, default=0.0, help="milliseconds that a command takes (0)")
+    add("--sessions", type=int, default=DEFAULT_SESSIONS, help="commands at once (%(default)s)")
+    add("--honest-status", action="store_true", help="exit with 1 where a command failed")
+    add("--disk-files", type=Path, help="keep each volume as a sparse file below this directory")
+    given = parser.parse_args(argv)
+    password = given.password_file.read_text().strip() if given.password_file else given.password
+    if not password and given.authorized_keys is None:
+        parser.error("nobody could log in: give --password, --password-file or --authorized-keys")
+    return Options(
+        listen=given.listen,
+        control=given.control,
+        user=given.user,
+        password=password,
+        authorized_keys=given.authorized_keys,
+        host_key=given.host_key,
+        pools=tuple(given.pool or [Pool("raid10", 2**40)]),
+        release=given.release,
+        latency=given.latency,
+        sessions=given.sessions,
+        honest_status=given.honest_status,
+        disk_files=given.disk_files,
+    )

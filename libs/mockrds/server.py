@@ -1,0 +1,220 @@
+"""The simulated device's SSH server: one line per exec, as on RouterOS."""
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import asyncssh
+import structlog
+
+from libs.mockrds.device import Device
+from libs.mockrds.faults import Action, Fault, Faults
+from libs.mockrds.interpreter import Interpreter
+
+log = structlog.get_logger(__name__)
+
+DEFAULT_SESSIONS = 20
+"""RouterOS's `max-sessions` of the ssh service, by default."""
+
+_WIDTH = re.compile(r"(\d+)w")
+_DEFAULT_WIDTH = 80
+_CUT_OFF_LIMIT = 2.0
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may log in. A user with a key may not use a password, as on RouterOS."""
+
+    user: str = "rds-csi"
+    password: str = ""
+    authorized_keys: tuple[asyncssh.SSHKey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exec:
+    """One command line as it was received."""
+
+    number: int
+    line: str
+    seconds: float
+    error: str
+
+
+@dataclass
+class MockRds:
+    """A running simulated device.
+
+    Attributes:
+        latency: seconds that every exec takes.
+        sessions: how many execs may run at once on one connection; one more is refused.
+        honest_status: whether a failed line exits with 1; RouterOS was measured to exit with 0.
+        execs: every line received, oldest first.
+    """
+
+    device: Device
+    access: Access
+    latency: float = 0.0
+    sessions: int = DEFAULT_SESSIONS
+    honest_status: bool = False
+    faults: Faults = field(default_factory=Faults)
+    execs: list[Exec] = field(default_factory=list)
+    connections: "set[asyncssh.SSHServerConnection]" = field(default_factory=set)
+    away: bool = False
+    _count: int = 0
+
+    async def answer(self, line: str, width: int) -> tuple[str, int, Fault | None]:
+        """Run a line; return what is printed, the exit status, and what is to go wrong with it."""
+        started = time.monotonic()
+        fault = self.faults.take(line)
+        if self.latency:
+            await asyncio.sleep(self.latency)
+        if fault and fault.action is Action.DROP_BEFORE:
+            text, error = "", ""
+        elif fault and fault.action is Action.ERROR:
+            text, error = fault.text + "\r\n", fault.text
+        else:
+            text, error = Interpreter(self.device, width).run(line)
+        if fault and fault.action is Action.DELAY:
+            await asyncio.sleep(fault.amount)
+        self._count += 1
+        self.execs.append(Exec(self._count, line, time.monotonic() - started, error))
+        return text, int(bool(error) and self.honest_status), fault
+
+    def drop_connections(self) -> None:
+        """Cut every connection off, as a device that loses power."""
+        for connection in list(self.connections):
+            connection.abort()
+
+    async def aclose(self) -> None:
+        """Cut everything off and wait for it to be gone."""
+        gone = [connection.wait_closed() for connection in self.connections]
+        self.drop_connections()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CUT_OFF_LIMIT):
+                await asyncio.gather(*gone, return_exceptions=True)
+
+
+class _Server(asyncssh.SSHServer):
+    def __init__(self, mock: MockRds) -> None:
+        self._mock = mock
+        self._connection: asyncssh.SSHServerConnection | None = None
+        self._running = 0
+        self._width = _DEFAULT_WIDTH
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+        self._mock.connections.add(conn)
+        if self._mock.away:
+            conn.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        log.debug("connection ended", reason=str(exc) if exc else "")
+        if self._connection is not None:
+            self._mock.connections.discard(self._connection)
+
+    def begin_auth(self, username: str) -> bool:
+        # RouterOS takes console options behind a plus: user+cet1024w.
+        width = _WIDTH.search(username.partition("+")[2])
+        self._width = int(width[1]) if width else _DEFAULT_WIDTH
+        return True
+
+    def _is_user(self, username: str) -> bool:
+        return username.partition("+")[0] == self._mock.access.user
+
+    def public_key_auth_supported(self) -> bool:
+        return bool(self._mock.access.authorized_keys)
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        return self._is_user(username) and key in self._mock.access.authorized_keys
+
+    def password_auth_supported(self) -> bool:
+        return not self._mock.access.authorized_keys and bool(self._mock.access.password)
+
+    def validate_password(self, username: str, password: str) -> bool:
+        return self._is_user(username) and password == self._mock.access.password
+
+    def session_requested(self) -> "_Session":
+        if self._running >= self._mock.sessions:
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_RESOURCE_SHORTAGE, "no more sessions")
+        self._running += 1
+        return _Session(self._mock, self, self._width)
+
+    def session_ended(self) -> None:
+        """Make room for another session."""
+        self._running -= 1
+
+    def drop(self) -> None:
+        """Cut this connection off."""
+        if self._connection is not None:
+            self._connection.abort()
+
+
+class _Session(asyncssh.SSHServerSession[str]):
+    def __init__(self, mock: MockRds, server: _Server, width: int) -> None:
+        self._mock = mock
+        self._server = server
+        self._width = width
+        self._channel: asyncssh.SSHServerChannel[str] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def connection_made(self, chan: "asyncssh.SSHServerChannel[str]") -> None:
+        self._channel = chan
+
+    def exec_requested(self, command: str) -> bool:
+        # Owned by the session: what a line does is done even if its client leaves, and
+        # connection_lost ends what is only waiting.
+        self._task = asyncio.ensure_future(self._exec(command))
+        return True
+
+    def shell_requested(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncssh's signature)
+        self._server.session_ended()
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _exec(self, line: str) -> None:
+        channel = self._channel
+        if channel is None:
+            return
+        text, status, fault = await self._mock.answer(line, self._width)
+        match fault.action if fault else None:
+            case Action.DROP_BEFORE | Action.DROP_AFTER:
+                self._server.drop()
+                return
+            case Action.HANG:
+                return
+            case Action.TRUNCATE if fault:
+                text = text[: int(fault.amount)]
+            case _:
+                pass
+        with contextlib.suppress(OSError, asyncssh.Error):
+            channel.write(text)
+            channel.exit(status)
+
+
+@contextlib.asynccontextmanager
+async def open_mock(
+    mock: MockRds, host: str, port: int, host_key: asyncssh.SSHKey
+) -> AsyncIterator[int]:
+    """Serve a device until the block ends; yields the port, which matters where 0 was asked for."""
+    server = await asyncssh.listen(
+        host,
+        port,
+        server_factory=lambda: _Server(mock),
+        server_host_keys=[host_key],
+        encoding="utf-8",
+        errors="replace",
+        line_editor=False,
+        keepalive_interval=0,
+    )
+    try:
+        yield server.get_port()
+    finally:
+        server.close()
+        await mock.aclose()
+        await server.wait_closed()

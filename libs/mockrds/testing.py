@@ -1,0 +1,72 @@
+"""The simulated device inside a test or another program."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import cache
+
+import asyncssh
+
+from libs.mockrds.device import Device, Pool
+from libs.mockrds.faults import Faults
+from libs.mockrds.server import Access, Exec, MockRds, open_mock
+
+PASSWORD = "simulated"  # noqa: S105 (of a device that does not exist)
+
+
+@dataclass(frozen=True)
+class RunningDevice:
+    """A simulated device that is listening on loopback."""
+
+    mock: MockRds
+    port: int
+    host_key: str
+    host: str = "127.0.0.1"
+
+    @property
+    def state(self) -> Device:
+        """The device itself: its disks, files and pools."""
+        return self.mock.device
+
+    @property
+    def faults(self) -> Faults:
+        """What is to go wrong."""
+        return self.mock.faults
+
+    @property
+    def execs(self) -> list[Exec]:
+        """Every command line received."""
+        return self.mock.execs
+
+    @property
+    def slots(self) -> list[str]:
+        """The slots of all file disks, in the order of their names."""
+        return sorted(str(disk.properties["slot"]) for disk in self.state.disks)
+
+    @property
+    def lines(self) -> list[str]:
+        """The command lines received that are not about the connection itself."""
+        quiet = (":put", "/system")
+        return [e.line for e in self.execs if not e.line.startswith(quiet) or "[" in e.line]
+
+
+@cache
+def generated_host_key() -> asyncssh.SSHKey:
+    """Return a host key that is made once per process."""
+    return asyncssh.generate_private_key("ssh-ed25519")
+
+
+def public_text(key: asyncssh.SSHKey) -> str:
+    """Return the OpenSSH line of a key's public half."""
+    return key.export_public_key("openssh").decode().strip()
+
+
+@contextlib.asynccontextmanager
+async def running_device(
+    device: Device | None = None, *, access: Access | None = None, port: int = 0
+) -> AsyncIterator[RunningDevice]:
+    """Run a device on loopback until the block ends."""
+    mock = MockRds(device or Device([Pool("raid10", 2**40)]), access or Access(password=PASSWORD))
+    key = generated_host_key()
+    async with open_mock(mock, "127.0.0.1", port, key) as actual:
+        yield RunningDevice(mock, actual, public_text(key))
