@@ -23,15 +23,14 @@ def _host_key(path: Path | None) -> asyncssh.SSHKey:
         return asyncssh.read_private_key(path)
     key = asyncssh.generate_private_key("ssh-ed25519")
     if path is not None:
+        path.touch(mode=0o600)
         key.write_private_key(path)
-        path.chmod(0o600)
     return key
 
 
 def _mock(options: Options) -> MockRds:
-    keys: list[asyncssh.SSHKey] = []
-    if options.authorized_keys is not None:
-        keys = asyncssh.read_public_key_list(options.authorized_keys)
+    file = options.authorized_keys
+    keys = asyncssh.read_public_key_list(file) if file is not None else []
     plane = SparseFiles(options.disk_files) if options.disk_files else NoData()
     return MockRds(
         device=Device(list(options.pools), version=options.release, plane=plane),

@@ -1,5 +1,6 @@
 """The device's verbs: each a line out, an answer in, and one round trip."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
@@ -39,18 +40,14 @@ class RdsClient:
 
     def __init__(self, transport: SshTransport) -> None:
         self._transport = transport
+        self._asking = asyncio.Lock()
         self._system: SystemInfo | None = None
         self._system_epoch = -1
 
     @property
-    def is_up(self) -> bool:
-        """Whether there is a connection at this moment."""
-        return self._transport.state is LinkState.UP
-
-    @property
-    def reason(self) -> str:
-        """Why there is no connection, for people."""
-        return self._transport.reason
+    def is_ready(self) -> bool:
+        """Whether there is a connection at this moment, to a release that is supported."""
+        return self._transport.state is LinkState.UP and self._is_known
 
     @property
     def round_trips(self) -> int:
@@ -63,16 +60,34 @@ class RdsClient:
         Raises:
             Unsupported: the release is older than this driver can work with.
         """
-        if self._system is None or self._system_epoch != self._transport.epoch:
-            system = await self._ask(commands.read_system(), replies.parse_system)
-            if system.release < OLDEST_RELEASE:
-                raise Unsupported(
-                    f"the device runs RouterOS {system.version}; this driver needs "
-                    f"{OLDEST_RELEASE} or newer"
-                )
-            self._system, self._system_epoch = system, self._transport.epoch
-            log.info("device release", version=system.version, board=system.board)
-        return self._system
+        async with self._asking:
+            if self._system is None or not self._is_known:
+                epoch = self._transport.epoch
+                system = await self._ask(commands.read_system(), replies.parse_system)
+                if system.release < OLDEST_RELEASE:
+                    raise Unsupported(
+                        f"the device runs RouterOS {system.version}; this driver needs "
+                        f"{OLDEST_RELEASE} or newer"
+                    )
+                self._system, self._system_epoch = system, epoch
+                log.info("device release", version=system.version, board=system.board)
+            return self._system
+
+    @property
+    def _is_known(self) -> bool:
+        return self._system_epoch == self._transport.epoch
+
+    async def keep_informed(self) -> None:
+        """Ask every new connection for its release, for ever. `open_rds` runs it."""
+        epoch = -1
+        while True:
+            epoch = await self._transport.wait_for_connection(after=epoch)
+            try:
+                await self.read_system()
+            except Unsupported as error:
+                log.error("device unsupported", reason=error.message)  # noqa: TRY400 (no bug)
+            except RdsCsiError as error:
+                log.warning("device release unknown", reason=error.message, detail=error.detail)
 
     async def list_disks(self, prefixes: tuple[str, ...]) -> tuple[FileDisk, ...]:
         """List the file disks whose slot begins with one of the prefixes."""
@@ -104,7 +119,8 @@ class RdsClient:
         return await self._run(command, lambda text: replies.parse_slot(text, command, slot))
 
     async def _run(self, command: Command, parse: Callable[[str], T]) -> T:
-        await self.read_system()
+        if not self._is_known:
+            await self.read_system()
         return await self._ask(command, parse)
 
     async def _ask(self, command: Command, parse: Callable[[str], T]) -> T:
@@ -139,4 +155,11 @@ class RdsClient:
 async def open_rds(config: RdsConfig) -> AsyncIterator[RdsClient]:
     """Own a client and its connection. A device that is away is not an error here."""
     async with open_transport(config) as transport:
-        yield RdsClient(transport)
+        client = RdsClient(transport)
+        informer = asyncio.create_task(client.keep_informed())
+        try:
+            yield client
+        finally:
+            informer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await informer

@@ -94,7 +94,8 @@ def _pool_is(mount_point: str) -> str:
 
 def _state_of(slot: Slot, pool: str) -> str:
     image = quote(f"(^|/){literal_pattern(slot.text + IMAGE_SUFFIX)}$")
-    return "; ".join((_disks(_slot_is(slot)), _files(f"name~{image}"), _disks(_pool_is(pool))))
+    disks = _disks(f"{_slot_is(slot)} or file-path~{image}")
+    return "; ".join((disks, _files(f"name~{image}"), _disks(_pool_is(pool))))
 
 
 _STATE_DOCUMENTS = 3

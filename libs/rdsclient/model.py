@@ -117,10 +117,12 @@ class SlotState:
     Attributes:
         disk: the item, if there is one.
         files: files named like the slot's backing file, wherever they lie.
+        users: disks in other slots whose backing file is one of that name.
         pool: the pool that was asked about, None when it is not mounted or was not asked for.
     """
 
     slot: Slot
     disk: FileDisk | None = None
     files: tuple[BackingFile, ...] = ()
+    users: tuple[FileDisk, ...] = ()
     pool: Pool | None = None

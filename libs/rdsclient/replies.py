@@ -105,12 +105,15 @@ def parse_pool(text: str, command: Command) -> Pool | None:
 
 def parse_slot(text: str, command: Command, slot: Slot) -> SlotState:
     """Read the three documents with which every command on one slot ends."""
-    disks, files, pools = documents(text, command)
-    if len(disks) > 1:
+    items, files, pools = documents(text, command)
+    disks = tuple(_file_disk(item) for item in items)
+    own = [disk for disk in disks if disk.slot == slot.text]
+    if len(own) > 1:
         raise GarbledReply(f"the device lists slot {slot} more than once", detail=text)
     return SlotState(
         slot=slot,
-        disk=_file_disk(disks[0]) if disks else None,
+        disk=own[0] if own else None,
+        users=tuple(disk for disk in disks if disk.slot != slot.text),
         files=tuple(BackingFile("/" + _text(item, "name").lstrip("/")) for item in files),
         pool=_pool(pools),
     )

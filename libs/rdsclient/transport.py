@@ -103,6 +103,12 @@ class SshTransport:
             )
         return task.result()
 
+    async def wait_for_connection(self, after: int) -> int:
+        """Wait until there is a connection newer than number `after`; return its number."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.state is LinkState.UP and self.epoch > after)
+            return self.epoch
+
     def _exec_ended(self, task: asyncio.Task[Reply]) -> None:
         self._sessions.release()
         self._execs.discard(task)

@@ -63,7 +63,7 @@ async def open_controller(settings: ControllerSettings) -> AsyncIterator[None]:
                     service(csi.PluginCapabilityServiceType.CONTROLLER_SERVICE),
                     online_expansion(),
                 ),
-                ready=lambda: device.is_up,
+                ready=lambda: device.is_ready,
             ),
             ControllerServicer(volumes, tasks, settings),
         )

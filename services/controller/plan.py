@@ -143,7 +143,8 @@ def plan_delete(
     directories that it may use.
 
     Raises:
-        InUse: a node holds the volume, or the slot's disk lies outside those directories.
+        InUse: a node holds the volume, the slot's disk lies outside those directories, or a disk in
+            another slot uses the file.
     """
     nodes = sorted({attachment.node for attachment in held})
     if nodes:
@@ -162,6 +163,13 @@ def plan_delete(
             )
         return (RemoveDisk(slot, images[seen.disk.path]),)
     left = [images[file.path] for file in seen.files if file.path in images]
+    used = {user.path: user.slot for user in seen.users}
+    for path in left:
+        if path.text in used:
+            raise InUse(
+                f"volume {volume} has no disk of its own, and its backing file {path} is used by "
+                f"the disk in slot {used[path.text]}; nothing was removed"
+            )
     return tuple(RemoveDisk(slot, path) for path in left)
 
 

@@ -15,10 +15,6 @@ class Device(Protocol):
     happened.
     """
 
-    @property
-    def is_up(self) -> bool:
-        """Whether there is a connection at this moment."""
-
     async def list_disks(self, prefixes: tuple[str, ...]) -> tuple[FileDisk, ...]:
         """List the file disks whose slot begins with one of the prefixes."""
 

@@ -1,9 +1,8 @@
 """The CSI Controller service: parse, hand over, render. About five lines an RPC."""
 
-from libs.csikit.keylock import KeyedTasks
-
 from libs.core.errors import InvalidRequest, RdsCsiError
 from libs.core.ids import NodeId, VolumeId
+from libs.csikit.keylock import KeyedTasks
 from protos.gen.csi import v1 as csi
 from services.controller import answers, requests
 from services.controller.config import ControllerSettings

@@ -135,6 +135,13 @@ def test_the_file_of_a_half_deleted_volume_is_removed_and_a_copy_elsewhere_is_no
     assert plan_delete(VOLUME, BASES, (), state(files=(copy,))) == ()
 
 
+def test_a_file_that_a_disk_in_another_slot_uses_is_left_alone() -> None:
+    seen = replace(state(files=(IMAGE.text,)), users=(replace(disk(), slot="renamed"),))
+
+    with pytest.raises(InUse, match="slot renamed; nothing was removed"):
+        plan_delete(VOLUME, BASES, (), seen)
+
+
 def test_a_disk_outside_the_allowed_directories_is_left_alone() -> None:
     with pytest.raises(InUse, match="nothing was removed"):
         plan_delete(VOLUME, BASES, (), state(disk(path=f"/raid10/vms/{NAME}.img")))
@@ -253,7 +260,8 @@ class World:
 
     def see(self) -> SlotState:
         pool = Pool("raid10", TIB, self.free)
-        return SlotState(VOLUME.slot, self.disk, tuple(map(BackingFile, self.files)), pool)
+        files = tuple(map(BackingFile, self.files))
+        return SlotState(VOLUME.slot, self.disk, files, pool=pool)
 
     def _admits(self, spec: DiskSpec) -> bool:
         return not self.disk and spec.path.text not in self.files and self.free >= spec.size

@@ -1,0 +1,133 @@
+"""The walk: the calls that a cluster makes in the life of one volume, and what each must answer."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from demo.processes import House, Surprise
+from libs.core.size import GIB, format_bytes
+from protos.gen.csi import v1 as csi
+
+NAME = "pvc-5d1a2b3c-0e4f-4a5b-8c6d-7e8f9a0b1c2d"
+NODE = "worker-1"
+
+CAPABILITY = csi.VolumeCapability(
+    mount=csi.VolumeCapabilityMountVolume(fs_type="ext4"),
+    access_mode=csi.VolumeCapabilityAccessMode(
+        mode=csi.VolumeCapabilityAccessModeMode.SINGLE_NODE_WRITER
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call: its name, the call itself, and how many device round trips it may cost."""
+
+    name: str
+    call: Callable[[House], Awaitable[str]]
+    round_trips: int
+
+
+def expect(*, that: bool, expected: str, got: object) -> None:
+    """Stop the demo where something is not as expected."""
+    if not that:
+        raise Surprise(f"expected {expected}; got {got}")
+
+
+async def _info(house: House) -> str:
+    info = await house.identity.get_plugin_info(csi.GetPluginInfoRequest())
+    expect(that=info.name == "rds.csi.srvlab.io", expected="rds.csi.srvlab.io", got=info.name)
+    return f"{info.name} {info.vendor_version}"
+
+
+async def _probe(house: House) -> str:
+    answer = await house.identity.probe(csi.ProbeRequest())
+    expect(that=answer.ready is True, expected="ready", got=answer)
+    return "ready"
+
+
+async def _create(house: House) -> str:
+    answer = await house.controller.create_volume(
+        csi.CreateVolumeRequest(
+            name=NAME,
+            capacity_range=csi.CapacityRange(required_bytes=10 * GIB),
+            volume_capabilities=[CAPABILITY],
+        )
+    )
+    volume = answer.volume or csi.Volume()
+    expect(that=volume.volume_id == NAME, expected=f"volume {NAME}", got=volume)
+    expect(that=volume.capacity_bytes == 10 * GIB, expected="10 GiB", got=volume)
+    return f"{volume.volume_id[:12]}…, {format_bytes(volume.capacity_bytes)}"
+
+
+async def _list(house: House) -> str:
+    answer = await house.controller.list_volumes(csi.ListVolumesRequest())
+    ids = [entry.volume.volume_id for entry in answer.entries if entry.volume]
+    expect(that=ids == [NAME], expected=f"[{NAME}]", got=ids)
+    return f"{len(ids)} volume"
+
+
+async def _capacity(house: House) -> str:
+    answer = await house.controller.get_capacity(csi.GetCapacityRequest())
+    free = answer.available_capacity
+    expect(that=free == 90 * GIB, expected="90 GiB available", got=format_bytes(free))
+    return f"{format_bytes(free)} available"
+
+
+async def _publish(house: House) -> str:
+    answer = await house.controller.controller_publish_volume(
+        csi.ControllerPublishVolumeRequest(
+            volume_id=NAME, node_id=NODE, volume_capability=CAPABILITY
+        )
+    )
+    context = answer.publish_context
+    expect(that=context.get("nvme_nqn", "").endswith(NAME), expected="the NQN", got=context)
+    return f"{NODE} may connect to {context['nvme_address']}:{context['nvme_port']}"
+
+
+async def _validate(house: House) -> str:
+    answer = await house.controller.validate_volume_capabilities(
+        csi.ValidateVolumeCapabilitiesRequest(volume_id=NAME, volume_capabilities=[CAPABILITY])
+    )
+    expect(that=answer.confirmed is not None, expected="a confirmation", got=answer.message)
+    return "confirmed"
+
+
+async def _expand(house: House) -> str:
+    answer = await house.controller.controller_expand_volume(
+        csi.ControllerExpandVolumeRequest(
+            volume_id=NAME,
+            capacity_range=csi.CapacityRange(required_bytes=20 * GIB),
+            volume_capability=CAPABILITY,
+        )
+    )
+    expect(that=answer.capacity_bytes == 20 * GIB, expected="20 GiB", got=answer)
+    expect(that=answer.node_expansion_required, expected="the node to grow it too", got=answer)
+    return f"{format_bytes(answer.capacity_bytes)}, the node grows the filesystem"
+
+
+async def _unpublish(house: House) -> str:
+    await house.controller.controller_unpublish_volume(
+        csi.ControllerUnpublishVolumeRequest(volume_id=NAME, node_id=NODE)
+    )
+    return f"taken from {NODE}"
+
+
+async def _delete(house: House) -> str:
+    await house.controller.delete_volume(csi.DeleteVolumeRequest(volume_id=NAME))
+    return "gone"
+
+
+WALK = (
+    Step("GetPluginInfo", _info, 0),
+    Step("Probe", _probe, 0),
+    Step("CreateVolume", _create, 1),
+    Step("CreateVolume again", _create, 1),
+    Step("ListVolumes", _list, 1),
+    Step("GetCapacity", _capacity, 1),
+    Step("ControllerPublishVolume", _publish, 1),
+    Step("ValidateVolumeCapabilities", _validate, 1),
+    Step("ControllerExpandVolume", _expand, 2),
+    Step("ControllerUnpublishVolume", _unpublish, 0),
+    Step("DeleteVolume", _delete, 1),
+    Step("DeleteVolume again", _delete, 1),
+)

@@ -1,0 +1,325 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+from grpclib.const import Status
+
+from libs.mockrds.device import Device, Pool
+from protos.gen.csi import v1 as csi
+from tests.component.controller.rig import (
+    GIB,
+    NAME,
+    Mode,
+    Rig,
+    block,
+    create_request,
+    error_of,
+    mount,
+    open_rig,
+)
+
+
+async def test_a_created_volume_is_a_file_disk_of_the_size_that_was_asked_for(rig: Rig) -> None:
+    volume = await rig.create(required=GIB + GIB // 2 + 1)
+
+    (disk,) = rig.device.state.disks
+    assert volume.volume_id == NAME == disk.properties["slot"]
+    assert volume.capacity_bytes == disk.properties["file-size"] == GIB + GIB // 2 + 4096
+    assert disk.properties["mount-filesystem"] is False
+    assert disk.properties["nvme-tcp-export"] is True
+    assert volume.volume_context == {
+        "rdsAddress": "127.0.0.1",
+        "nvmeAddress": "192.0.2.2",
+        "nvmePort": "4420",
+        "nqn": f"nqn.2000-02.com.mikrotik:{NAME}",
+        "volumePath": f"/raid10/volumes/{NAME}.img",
+    }
+
+
+async def test_creating_deleting_and_publishing_cost_one_round_trip_each(rig: Rig) -> None:
+    await rig.create("vol-to-get-the-release-read")
+    costs = []
+    for call in (rig.create(), rig.publish("worker-1"), rig.unpublish("worker-1"), rig.delete()):
+        before = len(rig.device.lines)
+        await call
+        costs.append(len(rig.device.lines) - before)
+
+    assert costs == [1, 1, 0, 1]
+
+
+async def test_the_same_creation_twice_answers_the_same_and_makes_one_volume(rig: Rig) -> None:
+    first, second = await rig.create(), await rig.create()
+
+    assert first == second
+    assert rig.device.slots == [NAME]
+
+
+async def test_twenty_creations_of_one_name_at_once_make_one_volume(rig: Rig) -> None:
+    answers = await asyncio.gather(*(rig.create() for _ in range(20)), return_exceptions=True)
+
+    codes = {getattr(answer, "status", Status.OK) for answer in answers}
+    assert codes <= {Status.OK, Status.ABORTED}
+    assert Status.OK in codes
+    assert rig.device.slots == [NAME]
+
+
+async def test_fifty_volumes_at_once_do_not_wait_for_one_another(rig: Rig) -> None:
+    names = [f"many-{i}" for i in range(50)]
+
+    volumes = await asyncio.gather(*(rig.create(name) for name in names))
+
+    assert sorted(volume.volume_id for volume in volumes) == rig.device.slots
+    assert len(rig.device.slots) == 50
+
+
+async def test_another_size_or_path_under_the_same_name_already_exists(rig: Rig) -> None:
+    await rig.create()
+
+    larger = await error_of(rig.create(required=2 * GIB))
+    elsewhere = await error_of(rig.create(parameters={"volumePath": "/raid10/other"}))
+
+    assert larger[0] is elsewhere[0] is Status.ALREADY_EXISTS
+    assert "its size is 1073741824 bytes" in larger[1]
+    assert "its backing file is /raid10/volumes" in elsewhere[1]
+
+
+async def test_a_deletion_leaves_neither_item_nor_file_and_can_be_repeated(rig: Rig) -> None:
+    await rig.create()
+
+    await rig.delete()
+    await rig.delete()
+
+    assert rig.device.slots == []
+    assert rig.device.state.files == {}
+
+
+async def test_a_volume_in_another_directory_is_deleted_as_well(rig: Rig) -> None:
+    await rig.create(parameters={"volumePath": "/raid10/other"})
+
+    await rig.delete()
+
+    assert rig.device.state.files == {}
+
+
+async def test_a_half_done_deletion_of_an_earlier_life_is_finished(rig: Rig) -> None:
+    rig.device.state.files[f"raid10/other/{NAME}.img"] = GIB
+
+    await rig.delete()
+
+    assert rig.device.state.files == {}
+
+
+async def test_a_left_over_file_is_not_given_out_as_a_new_volume(rig: Rig) -> None:
+    rig.device.state.files[f"raid10/volumes/{NAME}.img"] = GIB
+
+    status, message = await error_of(rig.create())
+
+    assert status is Status.FAILED_PRECONDITION
+    assert "may hold data" in message
+    assert rig.device.slots == []
+
+
+async def test_a_file_that_another_disk_uses_stays(rig: Rig) -> None:
+    await rig.create()
+    (disk,) = rig.device.state.disks
+    disk.properties["slot"] = "renamed-by-hand"
+
+    status, message = await error_of(rig.delete())
+
+    assert status is Status.FAILED_PRECONDITION
+    assert "used by the disk in slot renamed-by-hand" in message
+    assert list(rig.device.state.files) == [f"raid10/volumes/{NAME}.img"]
+
+
+async def test_somebody_elses_disk_can_be_neither_deleted_nor_published_nor_listed(
+    rig: Rig,
+) -> None:
+    await rig.create()
+    (disk,) = rig.device.state.disks
+    disk.properties["slot"] = "vm-storage-001"
+
+    await rig.delete("vm-storage-001")
+    status, _ = await error_of(rig.publish("worker-1", "vm-storage-001"))
+    listed = await rig.controller.list_volumes(csi.ListVolumesRequest())
+
+    assert rig.device.slots == ["vm-storage-001"]
+    assert status is Status.NOT_FOUND
+    assert listed.entries == []
+
+
+async def test_a_full_pool_is_exhausted_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    async with open_rig(tmp_path, Device([Pool("raid10", 10 * GIB)])) as rig:
+        await rig.create("fits", required=6 * GIB)
+
+        status, message = await error_of(rig.create(required=6 * GIB))
+
+        assert status is Status.RESOURCE_EXHAUSTED
+        assert "pool raid10 has 4 GiB free" in message
+        assert rig.device.slots == ["vol-fits"]
+        assert len(rig.device.state.files) == 1
+
+
+async def test_a_pool_that_is_not_mounted_yet_is_worth_another_try(rig: Rig) -> None:
+    rig.device.state.pools[0].mounted = False
+
+    status, message = await error_of(rig.create())
+
+    assert status is Status.UNAVAILABLE
+    assert message == "pool raid10 is not mounted on the device"
+
+
+async def test_a_volume_grows_online_and_never_shrinks(rig: Rig) -> None:
+    await rig.create()
+
+    grown = await rig.expand(3 * GIB)
+    kept = await rig.expand(GIB)
+
+    assert (grown.capacity_bytes, grown.node_expansion_required) == (3 * GIB, True)
+    assert kept.capacity_bytes == 3 * GIB
+    assert rig.device.state.files == {f"raid10/volumes/{NAME}.img": 3 * GIB}
+
+
+async def test_publishing_hands_the_node_what_it_needs_to_connect(rig: Rig) -> None:
+    await rig.create(parameters={"nvmePort": "4421"})
+
+    context = await rig.publish("worker-1", capability=mount(fs_type="xfs"))
+
+    assert context == {
+        "nvme_address": "192.0.2.2",
+        "nvme_port": "4421",
+        "nvme_nqn": f"nqn.2000-02.com.mikrotik:{NAME}",
+        "fs_type": "xfs",
+    }
+
+
+async def test_a_volume_is_published_to_one_node_at_a_time(rig: Rig) -> None:
+    await rig.create()
+    await rig.publish("worker-1")
+    await rig.publish("worker-1")
+
+    conflict = await error_of(rig.publish("worker-2"))
+    undeletable = await error_of(rig.delete())
+    await rig.unpublish("worker-1")
+    await rig.publish("worker-2")
+
+    assert conflict[0] is undeletable[0] is Status.FAILED_PRECONDITION
+    assert "worker-1" in conflict[1]
+    assert "worker-1" in undeletable[1]
+
+
+async def test_a_raw_block_volume_may_be_on_two_nodes_and_not_on_three(rig: Rig) -> None:
+    shared = block(Mode.MULTI_NODE_MULTI_WRITER)
+    await rig.create(capability=shared)
+    await rig.publish("worker-1", capability=shared)
+    await rig.publish("worker-2", capability=shared)
+
+    status, _ = await error_of(rig.publish("worker-3", capability=shared))
+
+    assert status is Status.FAILED_PRECONDITION
+
+
+async def test_unpublishing_needs_neither_volume_nor_device_and_without_a_node_takes_all(
+    rig: Rig,
+) -> None:
+    await rig.create()
+    await rig.publish("worker-1")
+    rig.device.mock.away = True
+    rig.device.mock.drop_connections()
+
+    await rig.unpublish("worker-9", "pvc-gone")
+    await rig.unpublish("")
+
+    rig.device.mock.away = False
+
+
+async def test_a_listing_pages_through_insertions_and_deletions(rig: Rig) -> None:
+    for i in range(5):
+        await rig.create(f"list-{i}")
+    await rig.publish("worker-1", "vol-list-0")
+    first = await rig.controller.list_volumes(csi.ListVolumesRequest(max_entries=2))
+    await rig.delete("vol-list-1")
+    await rig.create("list-00")
+    await rig.create("list-9")
+
+    rest = await rig.controller.list_volumes(
+        csi.ListVolumesRequest(starting_token=first.next_token)
+    )
+
+    assert ids(first) == ["vol-list-0", "vol-list-1"]
+    assert ids(rest) == ["vol-list-2", "vol-list-3", "vol-list-4", "vol-list-9"]
+    assert rest.next_token == ""
+    assert first.entries[0].status == csi.ListVolumesResponseVolumeStatus(
+        published_node_ids=["worker-1"]
+    )
+
+
+def ids(page: csi.ListVolumesResponse) -> list[str]:
+    return [entry.volume.volume_id for entry in page.entries if entry.volume]
+
+
+async def test_the_capacity_is_what_the_pool_has_left(tmp_path: Path) -> None:
+    async with open_rig(
+        tmp_path, Device([Pool("raid10", 10 * GIB)]), max_volume_bytes=5 * GIB
+    ) as rig:
+        await rig.create(required=4 * GIB)
+
+        capacity = await rig.controller.get_capacity(csi.GetCapacityRequest())
+
+        assert capacity.available_capacity == 6 * GIB
+        assert capacity.maximum_volume_size == 5 * GIB
+        assert capacity.minimum_volume_size == 16 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("capability", "confirmed"),
+    [
+        (mount(Mode.SINGLE_NODE_SINGLE_WRITER), True),
+        (block(Mode.MULTI_NODE_MULTI_WRITER), True),
+        (mount(Mode.MULTI_NODE_MULTI_WRITER), False),
+    ],
+)
+async def test_capabilities_are_confirmed_or_the_reason_is_given(
+    rig: Rig, capability: csi.VolumeCapability, *, confirmed: bool
+) -> None:
+    await rig.create()
+
+    answer = await rig.controller.validate_volume_capabilities(
+        csi.ValidateVolumeCapabilitiesRequest(volume_id=NAME, volume_capabilities=[capability])
+    )
+
+    assert (answer.confirmed is not None) == confirmed
+    assert bool(answer.message) != confirmed
+
+
+async def test_the_plugin_says_who_it_is_and_what_it_can_do(rig: Rig) -> None:
+    info = await rig.identity.get_plugin_info(csi.GetPluginInfoRequest())
+    plugin = await rig.identity.get_plugin_capabilities(csi.GetPluginCapabilitiesRequest())
+    calls = await rig.controller.controller_get_capabilities(csi.ControllerGetCapabilitiesRequest())
+    await rig.controller.list_volumes(csi.ListVolumesRequest())
+    probe = await rig.identity.probe(csi.ProbeRequest())
+
+    assert info.name == "rds.csi.srvlab.io"
+    assert len(plugin.capabilities) == 2
+    kinds = {entry.rpc.type for entry in calls.capabilities if entry.rpc}
+    assert csi.ControllerServiceCapabilityRpcType.EXPAND_VOLUME in kinds
+    assert probe.ready is True
+
+
+async def test_calls_that_are_not_advertised_are_not_implemented(rig: Rig) -> None:
+    status, _ = await error_of(
+        rig.controller.create_snapshot(csi.CreateSnapshotRequest(name="s", source_volume_id=NAME))
+    )
+
+    assert status is Status.UNIMPLEMENTED
+
+
+async def test_creating_from_a_content_source_is_refused_in_words(rig: Rig) -> None:
+    request = create_request()
+    request.volume_content_source = csi.VolumeContentSource(
+        volume=csi.VolumeContentSourceVolumeSource(volume_id="pvc-1")
+    )
+
+    status, message = await error_of(rig.controller.create_volume(request))
+
+    assert status is Status.INVALID_ARGUMENT
+    assert "volume_content_source" in message
