@@ -172,6 +172,9 @@ class _Session(asyncssh.SSHServerSession[str]):
     def shell_requested(self) -> bool:
         return False
 
+    def eof_received(self) -> bool:
+        return True  # a client without input says so at once, and still wants its answer
+
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncssh's signature)
         self._server.session_ended()
         if self._task is not None:

@@ -62,14 +62,14 @@ class RdsClient:
         """
         async with self._asking:
             if self._system is None or not self._is_known:
-                epoch = self._transport.epoch
-                system = await self._ask(commands.read_system(), replies.parse_system)
+                reply = await self._send(commands.read_system())
+                system = replies.parse_system(reply.text)
                 if system.release < OLDEST_RELEASE:
                     raise Unsupported(
                         f"the device runs RouterOS {system.version}; this driver needs "
                         f"{OLDEST_RELEASE} or newer"
                     )
-                self._system, self._system_epoch = system, epoch
+                self._system, self._system_epoch = system, reply.epoch
                 log.info("device release", version=system.version, board=system.board)
             return self._system
 

@@ -25,7 +25,21 @@ _BACKOFF = (1.0, 2.0, 4.0, 8.0, 16.0)
 _JITTER = 0.1
 _CLOSE_LIMIT = 2.0
 
+_REFUSED = frozenset(
+    {
+        asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED,
+        asyncssh.OPEN_CONNECT_FAILED,
+        asyncssh.OPEN_UNKNOWN_CHANNEL_TYPE,
+        asyncssh.OPEN_RESOURCE_SHORTAGE,
+    }
+)
+"""Codes with which a session is not opened at all, so that no command was sent (RFC 4254, 5.1)."""
+
 Connect = Callable[[RdsConfig], Awaitable[asyncssh.SSHClientConnection]]
+
+
+class _DiedUnsent(DeviceAway):
+    """The connection turned out to be dead before the command was sent."""
 
 
 class LinkState(enum.Enum):
@@ -38,10 +52,17 @@ class LinkState(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What one exec printed, and its exit status; None where the device sent none."""
+    """What one exec printed.
+
+    Attributes:
+        text: standard output and standard error.
+        status: the exit status; None where the device sent none.
+        epoch: the number of the connection that it came over.
+    """
 
     text: str
     status: int | None
+    epoch: int
 
 
 class SshTransport:
@@ -75,8 +96,13 @@ class SshTransport:
             Unreachable: nothing was sent: the device is away, or no session became free in time.
             OutcomeUnknown: it was sent, and no answer came.
         """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self.config.command_timeout
+        deadline = asyncio.get_running_loop().time() + self.config.command_timeout
+        try:
+            return await self._attempt(line, deadline)
+        except _DiedUnsent:
+            return await self._attempt(line, deadline)
+
+    async def _attempt(self, line: str, deadline: float) -> Reply:
         try:
             async with asyncio.timeout_at(deadline):
                 connection = await self._connected()
@@ -91,7 +117,8 @@ class SshTransport:
         self._execs.add(task)
         task.add_done_callback(self._exec_ended)
         try:
-            done, _ = await asyncio.wait({task}, timeout=deadline - loop.time())
+            left = deadline - asyncio.get_running_loop().time()
+            done, _ = await asyncio.wait({task}, timeout=left)
         except asyncio.CancelledError:
             task.cancel()
             raise
@@ -117,20 +144,22 @@ class SshTransport:
 
     async def _connected(self) -> asyncssh.SSHClientConnection:
         async with self._changed:
-            await self._changed.wait_for(lambda: self.state is not LinkState.CONNECTING)
+            await self._changed.wait_for(self._is_settled)
         if self._connection is None:
             raise DeviceAway(self.reason or f"the device at {self.config.address} is away")
         return self._connection
 
+    def _is_settled(self) -> bool:
+        if self._connection is not None:
+            return not self._connection.is_closed()  # closed: soon replaced, or known to be away
+        return self.state is LinkState.AWAY
+
     async def _exec(self, connection: asyncssh.SSHClientConnection, line: str) -> Reply:
+        epoch = self.epoch
         try:
             process = await self._open(connection, line)
         except asyncssh.ChannelOpenError as error:
-            if connection.is_closed():
-                raise self._lost(str(error)) from error
-            raise DeviceAway(
-                f"the device at {self.config.address} refuses another session", detail=str(error)
-            ) from error
+            raise self._not_opened(connection, error) from error
         except (asyncssh.Error, OSError) as error:
             raise self._lost(str(error)) from error
         try:
@@ -143,7 +172,7 @@ class SshTransport:
         if process.exit_status is None and connection.is_closed():
             raise self._lost("no exit status")
         self._heard.set()
-        return Reply(f"{out or ''}{err or ''}", process.exit_status)
+        return Reply(f"{out or ''}{err or ''}", process.exit_status, epoch)
 
     async def _open(
         self, connection: asyncssh.SSHClientConnection, line: str
@@ -160,6 +189,19 @@ class SshTransport:
             # Cancelling the open itself would leave the channel open on both sides for good.
             opening.add_done_callback(_close_late)
             raise
+
+    def _not_opened(
+        self, connection: asyncssh.SSHClientConnection, error: asyncssh.ChannelOpenError
+    ) -> Exception:
+        if error.code not in _REFUSED:
+            return self._lost(str(error))
+        if connection.is_closed():
+            return _DiedUnsent(
+                f"the connection to the device at {self.config.address} was lost", detail=str(error)
+            )
+        return DeviceAway(
+            f"the device at {self.config.address} refuses another session", detail=str(error)
+        )
 
     def _lost(self, detail: str) -> ConnectionLost:
         return ConnectionLost(

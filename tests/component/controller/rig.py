@@ -70,6 +70,8 @@ async def error_of(call: Awaitable[object]) -> tuple[Status, str]:
         answer = await call
     except GRPCError as error:
         return error.status, error.message or ""
+    except TimeoutError:
+        return Status.DEADLINE_EXCEEDED, "the caller's own deadline passed"
     raise AssertionError(f"the call succeeded with {answer}")
 
 
