@@ -15,7 +15,7 @@ from grpclib.const import Status
 from grpclib.events import RecvMessage, RecvRequest, listen
 from grpclib.server import Server
 
-from libs.core.errors import RdsCsiError
+from libs.core.errors import InvalidRequest, RdsCsiError
 from libs.csikit.status import OUR_FAULT, to_grpc_error
 
 log = structlog.get_logger(__name__)
@@ -52,6 +52,7 @@ class _Call:
     id: str
     started: float = field(default_factory=time.monotonic)
     subject: dict[str, str] = field(default_factory=dict)
+    decoded: bool = False
 
 
 _current: ContextVar[_Call | None] = ContextVar("call", default=None)
@@ -120,7 +121,7 @@ class Calls:
         limited: bool,
     ) -> None:
         if self._draining:
-            raise GRPCError(Status.UNAVAILABLE, "the service is shutting down")
+            raise _cut_off()
         self._count += 1
         self._idle.clear()
         error: BaseException | None = None
@@ -131,12 +132,13 @@ class Calls:
                     async with asyncio.timeout(None if limited else self._limit):
                         await handler(stream)
                 except asyncio.CancelledError as cancelled:
-                    # The client's deadline or its going away; grpclib knows which, and answers.
                     error = cancelled
-                    raise
+                    if not self._draining:
+                        raise  # the client's deadline or its going away: grpclib knows which
+                    raise _cut_off() from None
                 except BaseException as raised:  # noqa: BLE001 (nothing foreign may reach grpclib)
-                    error = raised
-                    raise to_grpc_error(raised) from None
+                    error = raised if call.decoded else _undecoded(raised)
+                    raise to_grpc_error(error) from None
                 finally:
                     self._report(call, error)
         finally:
@@ -167,6 +169,17 @@ class Calls:
             log.info("rpc", **facts)
 
 
+def _cut_off() -> GRPCError:
+    return GRPCError(Status.UNAVAILABLE, "the service is shutting down")
+
+
+def _undecoded(error: BaseException) -> BaseException:
+    """Return what an error means that came before the request was read."""
+    if isinstance(error, ValueError | EOFError | TypeError | LookupError):
+        return InvalidRequest("the request is not a valid message", detail=repr(error))
+    return error
+
+
 def _code(error: BaseException | None) -> Status:
     if error is None:
         return Status.OK
@@ -179,6 +192,7 @@ async def _on_message(event: RecvMessage) -> None:
     call = _current.get()
     if call is None:
         return
+    call.decoded = True
     for name in _SUBJECTS:
         value = getattr(event.message, name, None)
         if isinstance(value, str) and value:

@@ -40,9 +40,6 @@ def to_grpc_error(error: BaseException) -> GRPCError:
         return GRPCError(_code(type(error)), error.message)
     if isinstance(error, TimeoutError):
         return GRPCError(Status.DEADLINE_EXCEEDED, "the call did not end in time")
-    if isinstance(error, UnicodeDecodeError):
-        # betterproto2 raises it for a string field of the request, before the handler is called.
-        return GRPCError(Status.INVALID_ARGUMENT, "the request holds text that is not UTF-8")
     return GRPCError(Status.INTERNAL, "internal error; the driver's log has the details")
 
 

@@ -70,7 +70,6 @@ class SshTransport:
 
     Attributes:
         state: where the connection stands.
-        reason: why it is away; empty while it is not.
         epoch: counts the connections made: what was learnt in an earlier one may no longer hold.
         round_trips: counts the execs that were sent.
     """
@@ -78,10 +77,10 @@ class SshTransport:
     def __init__(self, config: RdsConfig) -> None:
         self.config = config
         self.state = LinkState.CONNECTING
-        self.reason = ""
         self.epoch = 0
         self.round_trips = 0
         self._connection: asyncssh.SSHClientConnection | None = None
+        self._problem: Unreachable = DeviceAway("")
         self._changed = asyncio.Condition()
         self._sessions = asyncio.Semaphore(config.max_sessions)
         self._execs: set[asyncio.Task[Reply]] = set()
@@ -146,7 +145,7 @@ class SshTransport:
         async with self._changed:
             await self._changed.wait_for(self._is_settled)
         if self._connection is None:
-            raise DeviceAway(self.reason or f"the device at {self.config.address} is away")
+            raise type(self._problem)(self._problem.message, detail=self._problem.detail)
         return self._connection
 
     def _is_settled(self) -> bool:
@@ -218,7 +217,7 @@ class SshTransport:
                 await self._away(error, failures)
                 failures += 1
                 continue
-            failures = 0
+            failures, self._problem = 0, DeviceAway("")
             self.epoch += 1
             log.info("device connected", device=self.config.address, epoch=self.epoch)
             await self._set(LinkState.UP, connection)
@@ -230,24 +229,31 @@ class SshTransport:
             await self._set(LinkState.CONNECTING, None)
 
     async def _away(self, error: Exception, failures: int) -> None:
-        reason, detail = f"no connection to the device at {self.config.address}", repr(error)
-        if isinstance(error, Unreachable):
-            reason, detail = error.message, error.detail
+        problem = error
+        if not isinstance(problem, Unreachable):
+            problem = DeviceAway(
+                f"no connection to the device at {self.config.address}", detail=repr(error)
+            )
         delay = _BACKOFF[min(failures, len(_BACKOFF) - 1)]
         delay *= 1 + random.uniform(-_JITTER, _JITTER)  # noqa: S311 (not for secrets)
-        if reason != self.reason:
-            log.warning("device away", reason=reason, detail=detail, retry_in=round(delay, 1))
-        await self._set(LinkState.AWAY, None, reason)
+        if problem.message != self._problem.message:
+            log.warning(
+                "device away",
+                reason=problem.message,
+                detail=problem.detail,
+                retry_in=round(delay, 1),
+            )
+        self._problem = problem
+        await self._set(LinkState.AWAY, None)
         await asyncio.sleep(delay)
 
     async def _set(
         self,
         state: LinkState,
         connection: asyncssh.SSHClientConnection | None,
-        reason: str = "",
     ) -> None:
         async with self._changed:
-            self.state, self.reason, self._connection = state, reason, connection
+            self.state, self._connection = state, connection
             self._changed.notify_all()
 
     async def _until_dead(self, connection: asyncssh.SSHClientConnection) -> None:
@@ -273,7 +279,8 @@ class SshTransport:
     async def aclose(self) -> None:
         """Close the connection; commands in hand end with OutcomeUnknown."""
         connection, self._connection = self._connection, None
-        self.state, self.reason = LinkState.AWAY, "the connection is being shut down"
+        self.state = LinkState.AWAY
+        self._problem = DeviceAway("the connection to the device is being shut down")
         if connection is not None:
             connection.abort()
         if self._execs:
