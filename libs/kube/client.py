@@ -1,6 +1,7 @@
 """Reaching the Kubernetes API; the only package that imports its client."""
 
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -40,18 +41,27 @@ class KubeClient:
                 _return_http_data_only=True,
             )
             async with response:
-                body = await response.json(content_type=None)
+                text = await response.text()
                 status = response.status
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable(
                 "the Kubernetes API does not answer", detail=f"{path}: {error!r}"
             ) from error
-        items = body.get("items") if isinstance(body, dict) else None
-        if status != 200 or not isinstance(items, list):  # noqa: PLR2004 (HTTP OK)
+        items = _items(text)
+        if status != 200 or items is None:  # noqa: PLR2004 (HTTP OK)
             raise Unreachable(
-                f"the Kubernetes API answered {status} to listing {path}", detail=str(body)[:500]
+                f"the Kubernetes API answered {status} to listing {path}", detail=text[:500]
             )
         return items
+
+
+def _items(text: str) -> list[dict[str, Any]] | None:
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return None
+    items = body.get("items") if isinstance(body, dict) else None
+    return items if isinstance(items, list) else None
 
 
 @contextlib.asynccontextmanager

@@ -209,7 +209,7 @@ class _Parser:
             if character == '"':
                 return out.decode(errors="replace")
             if character == "$":
-                raise self.fail("syntax error")  # interpolation is not simulated
+                raise self.fail("syntax error", self.at - 1)  # interpolation is not simulated
             out += self.escape() if character == "\\" else character.encode(errors="replace")
 
     def escape(self) -> bytes:

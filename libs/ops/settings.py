@@ -40,7 +40,7 @@ def integer(minimum: int, maximum: int) -> Callable[[str], int]:
     """Return a parser for a whole number within the bounds."""
 
     def parse(text: str) -> int:
-        if not text.isdecimal() or not minimum <= int(text) <= maximum:
+        if not (text.isascii() and text.isdecimal()) or not minimum <= int(text) <= maximum:
             raise ValueError(f"must be a whole number from {minimum} to {maximum}")
         return int(text)
 

@@ -13,6 +13,7 @@ from libs.rdsclient import commands, replies
 from libs.rdsclient.commands import Command
 from libs.rdsclient.config import RdsConfig
 from libs.rdsclient.errors import CommandRefused, ConnectionLost, ReadFailed
+from libs.rdsclient.execs import Reply
 from libs.rdsclient.model import (
     DiskSpec,
     FileDisk,
@@ -21,7 +22,7 @@ from libs.rdsclient.model import (
     SlotState,
     SystemInfo,
 )
-from libs.rdsclient.transport import LinkState, Reply, SshTransport, open_transport
+from libs.rdsclient.transport import LinkState, SshTransport, open_transport
 
 log = structlog.get_logger(__name__)
 

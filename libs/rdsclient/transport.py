@@ -9,7 +9,6 @@ import contextlib
 import enum
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 
 import asyncssh
 import structlog
@@ -17,7 +16,8 @@ import structlog
 from libs.core.errors import OutcomeUnknown, Unreachable
 from libs.rdsclient.config import RdsConfig
 from libs.rdsclient.connect import connect
-from libs.rdsclient.errors import CommandTimeout, ConnectionLost, DeviceAway, QueueTimeout
+from libs.rdsclient.errors import CommandTimeout, DeviceAway, QueueTimeout
+from libs.rdsclient.execs import DiedUnsent, Reply, run_line
 
 log = structlog.get_logger(__name__)
 
@@ -25,21 +25,7 @@ _BACKOFF = (1.0, 2.0, 4.0, 8.0, 16.0)
 _JITTER = 0.1
 _CLOSE_LIMIT = 2.0
 
-_REFUSED = frozenset(
-    {
-        asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED,
-        asyncssh.OPEN_CONNECT_FAILED,
-        asyncssh.OPEN_UNKNOWN_CHANNEL_TYPE,
-        asyncssh.OPEN_RESOURCE_SHORTAGE,
-    }
-)
-"""Codes with which a session is not opened at all, so that no command was sent (RFC 4254, 5.1)."""
-
 Connect = Callable[[RdsConfig], Awaitable[asyncssh.SSHClientConnection]]
-
-
-class _DiedUnsent(DeviceAway):
-    """The connection turned out to be dead before the command was sent."""
 
 
 class LinkState(enum.Enum):
@@ -48,21 +34,6 @@ class LinkState(enum.Enum):
     CONNECTING = "connecting"
     UP = "up"
     AWAY = "away"
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What one exec printed.
-
-    Attributes:
-        text: standard output and standard error.
-        status: the exit status; None where the device sent none.
-        epoch: the number of the connection that it came over.
-    """
-
-    text: str
-    status: int | None
-    epoch: int
 
 
 class SshTransport:
@@ -98,7 +69,7 @@ class SshTransport:
         deadline = asyncio.get_running_loop().time() + self.config.command_timeout
         try:
             return await self._attempt(line, deadline)
-        except _DiedUnsent:
+        except DiedUnsent:
             return await self._attempt(line, deadline)
 
     async def _attempt(self, line: str, deadline: float) -> Reply:
@@ -154,58 +125,10 @@ class SshTransport:
         return self.state is LinkState.AWAY
 
     async def _exec(self, connection: asyncssh.SSHClientConnection, line: str) -> Reply:
-        epoch = self.epoch
-        try:
-            process = await self._open(connection, line)
-        except asyncssh.ChannelOpenError as error:
-            raise self._not_opened(connection, error) from error
-        except (asyncssh.Error, OSError) as error:
-            raise self._lost(str(error)) from error
-        try:
-            out, err = await process.communicate()
-        except (asyncssh.Error, OSError) as error:
-            raise self._lost(str(error)) from error
-        finally:
-            process.close()
-        # asyncssh reports a connection that died as a normal end without a status.
-        if process.exit_status is None and connection.is_closed():
-            raise self._lost("no exit status")
-        self._heard.set()
-        return Reply(f"{out or ''}{err or ''}", process.exit_status, epoch)
-
-    async def _open(
-        self, connection: asyncssh.SSHClientConnection, line: str
-    ) -> asyncssh.SSHClientProcess[str]:
-        opening = asyncio.ensure_future(
-            connection.create_process(
-                line, stdin=asyncssh.DEVNULL, encoding="utf-8", errors="replace"
-            )
-        )
         self.round_trips += 1
-        try:
-            return await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            # Cancelling the open itself would leave the channel open on both sides for good.
-            opening.add_done_callback(_close_late)
-            raise
-
-    def _not_opened(
-        self, connection: asyncssh.SSHClientConnection, error: asyncssh.ChannelOpenError
-    ) -> Exception:
-        if error.code not in _REFUSED:
-            return self._lost(str(error))
-        if connection.is_closed():
-            return _DiedUnsent(
-                f"the connection to the device at {self.config.address} was lost", detail=str(error)
-            )
-        return DeviceAway(
-            f"the device at {self.config.address} refuses another session", detail=str(error)
-        )
-
-    def _lost(self, detail: str) -> ConnectionLost:
-        return ConnectionLost(
-            f"the connection to the device at {self.config.address} was lost", detail=detail
-        )
+        reply = await run_line(connection, line, self.config.address, self.epoch)
+        self._heard.set()
+        return reply
 
     async def keep_connected(self, connector: Connect = connect) -> None:
         """Connect, watch, and connect again, for ever. `open_transport` runs it."""
@@ -285,11 +208,6 @@ class SshTransport:
             connection.abort()
         if self._execs:
             await asyncio.wait(self._execs, timeout=_CLOSE_LIMIT)
-
-
-def _close_late(opening: "asyncio.Future[asyncssh.SSHClientProcess[str]]") -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().close()
 
 
 @contextlib.asynccontextmanager

@@ -109,7 +109,7 @@ def test_a_line_that_is_wrong_is_answered_as_the_device_answers(line: str, answe
         (":put a;; ;:put b", "a\nb"),
         (":if (1 = 1 && 2 < 3) do={:put y} else={:put n}", "y"),
         (":if (1 = 2 or !(3 >= 3)) do={:put y} else={:put n}", "n"),
-        (':if ("abc" ~ "^a.c$") do={:put y}', "syntax error (line 1 column 20)"),
+        (':if ("abc" ~ "^a.c$") do={:put y}', "syntax error (line 1 column 19)"),
         (':if ("abc" ~ "^a.c\\$") do={:put y}', "y"),
         (':do {:error "x"} on-error={:put caught}', "caught"),
         (':onerror e in={:error "why"} do={:put $e}', "why"),

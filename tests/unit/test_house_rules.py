@@ -1,0 +1,72 @@
+"""Rules of the house that no linter knows."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted(
+    path
+    for top in ("libs", "services", "protos", "demo")
+    for path in (ROOT / top).rglob("*.py")
+    if "gen" not in path.parts
+)
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+
+def names(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield f"{node.value.id}.{node.attr}"
+
+
+def test_only_the_composition_root_reads_the_environment() -> None:
+    readers = {
+        str(path.relative_to(ROOT))
+        for path in SOURCES
+        if {"os.environ", "os.getenv"} & set(names(path))
+    }
+
+    # The code generator is a tool: it puts its own compiler plugin on the path.
+    assert readers == {"services/controller/app.py", "protos/generate.py"}
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_stay_short_enough_to_read(path: Path) -> None:
+    text = path.read_text()
+    limit = 300 if path in SOURCES else 450
+
+    long = [
+        f"{node.name}: {(node.end_lineno or 0) - node.lineno + 1} lines"
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno + 1 > 60
+    ]
+    assert long == []
+    assert text.count("\n") <= limit
+
+
+def test_no_test_patches_or_mocks() -> None:
+    words = ("unittest.mock", "monkeypatch", "MagicMock", "AsyncMock")
+
+    guilty = [
+        str(path.relative_to(ROOT))
+        for path in TESTS
+        if path != Path(__file__) and any(word in path.read_text() for word in words)
+    ]
+
+    assert guilty == []
+
+
+def test_every_blocking_subprocess_and_sleep_is_kept_out_of_the_services() -> None:
+    blocking = {"time.sleep", "subprocess.run", "os.system", "subprocess.Popen"}
+
+    guilty = [
+        str(path.relative_to(ROOT))
+        for path in SOURCES
+        if path.parts[len(ROOT.parts)] in {"libs", "services"} and blocking & set(names(path))
+    ]
+
+    assert guilty == []
