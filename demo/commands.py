@@ -2,6 +2,8 @@
 
 import re
 
+from libs.rdsclient.commands import check_alive
+
 _READ = re.compile(
     r":put \[:serialize to=json options=json\.no-string-conversion "
     r"\[(/\w+)/print detail as-value where ((?:[^\"\]]|\"(?:[^\"\\]|\\.)*\")*)\]\]"
@@ -12,7 +14,7 @@ _PROPERTY = re.compile(
     r" (file-path|mount-filesystem|nvme-tcp-server-(?:port|nqn))=(\"[^\"]*\"|\S+)"
 )
 _READS = re.compile(r"(; )?(read /\w+(?:, /\w+)*)(?:; read (/\w+))")
-_KEEPALIVE = ':put "alive"'
+_KEEPALIVE = check_alive().line
 
 
 def shorten(lines: list[str]) -> str:

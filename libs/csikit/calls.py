@@ -1,6 +1,7 @@
 """The one interceptor: call ID, deadline, error map, one log line per call, and the gate."""
 
 import asyncio
+import logging
 import re
 import secrets
 import time
@@ -16,6 +17,7 @@ from grpclib.events import RecvMessage, RecvRequest, listen
 from grpclib.server import Server
 
 from libs.core.errors import InvalidRequest, RdsCsiError
+from libs.csikit.redact import redacted
 from libs.csikit.status import OUR_FAULT, to_grpc_error
 
 log = structlog.get_logger(__name__)
@@ -53,6 +55,10 @@ class _Call:
     started: float = field(default_factory=time.monotonic)
     subject: dict[str, str] = field(default_factory=dict)
     decoded: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.method.rpartition("/")[2]
 
 
 _current: ContextVar[_Call | None] = ContextVar("call", default=None)
@@ -152,7 +158,7 @@ class Calls:
         if self._observer:
             self._observer.finished(call.method, code, seconds)
         facts: dict[str, Any] = {
-            "method": call.method.rpartition("/")[2],
+            "method": call.name,
             "code": code.name,
             "ms": round(seconds * 1000, 1),
             **call.subject,
@@ -193,6 +199,8 @@ async def _on_message(event: RecvMessage) -> None:
     if call is None:
         return
     call.decoded = True
+    if log.is_enabled_for(logging.DEBUG):
+        log.debug("request", method=call.name, fields=redacted(call.method, event.message))
     for name in _SUBJECTS:
         value = getattr(event.message, name, None)
         if isinstance(value, str) and value:

@@ -106,6 +106,11 @@ def read_system() -> Command:
     return Command("/system/resource/print")
 
 
+def check_alive() -> Command:
+    """Ask for something cheap: RouterOS may not answer SSH's own keep-alive requests."""
+    return Command(':put "alive"')
+
+
 def list_disks(prefixes: tuple[str, ...]) -> Command:
     """Ask for every disk item whose slot begins with one of the prefixes."""
     pattern = "^(" + "|".join(literal_pattern(prefix) for prefix in prefixes) + ")"

@@ -14,6 +14,7 @@ import asyncssh
 import structlog
 
 from libs.core.errors import OutcomeUnknown, Unreachable
+from libs.rdsclient.commands import check_alive
 from libs.rdsclient.config import RdsConfig
 from libs.rdsclient.connect import connect
 from libs.rdsclient.errors import CommandTimeout, DeviceAway, QueueTimeout
@@ -191,7 +192,7 @@ class SshTransport:
             closed.cancel()
 
     async def _answers(self, connection: asyncssh.SSHClientConnection) -> bool:
-        probe = asyncio.create_task(self._exec(connection, ':put "alive"'))
+        probe = asyncio.create_task(self._exec(connection, check_alive().line))
         try:
             done, _ = await asyncio.wait({probe}, timeout=self.config.keepalive_timeout)
         finally:

@@ -24,7 +24,7 @@ def test_a_deletion_is_shown_without_its_searches() -> None:
 
 
 def test_asking_whether_the_device_lives_is_not_counted() -> None:
-    lines = [':put "alive"', commands.read_pool("raid10").line]
+    lines = [commands.check_alive().line, commands.read_pool("raid10").line]
 
     assert count(lines) == 1
     assert shorten(lines) == "read /disk"
