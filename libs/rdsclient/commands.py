@@ -5,14 +5,19 @@ they find and end by reading back, so sending one again does no harm and its ans
 RouterOS stops a line at the first error and prints what it was.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from libs.core.errors import InvalidRequest
 from libs.core.ids import IMAGE_SUFFIX, DevicePath, Slot
-from libs.rdsclient.model import DiskSpec
+from libs.core.secret import Secret
+from libs.core.size import GIB
+from libs.rdsclient.listing import END
+from libs.rdsclient.model import DiskSpec, Features
 
 _ESCAPES = {c: f"\\{c}" for c in '"\\$?{}[];'} | {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _LAST_ASCII = 0x7E
+_SECONDS_PER_GIB = 0.05
+"""Adding a disk of 100 GB was reported to take 2 to 5 seconds."""
 _SPACE = 0x20
 
 
@@ -23,12 +28,23 @@ class Command:
     Attributes:
         line: what is sent.
         changes: whether it may change something, so that a lost reply leaves the outcome open.
-        documents: how many JSON documents a complete answer has.
+        listings: how many listings a complete answer has.
+        json: whether they come as JSON, or as text for people.
+        seconds: about how long the device takes for it, beyond the round trip.
+        secret: a token in the line that nobody may see.
     """
 
-    line: str
+    line: str = field(repr=False)
     changes: bool = False
-    documents: int = 0
+    listings: int = 0
+    json: bool = True
+    seconds: float = 0.0
+    secret: str = field(default="", repr=False)
+
+    @property
+    def shown(self) -> str:
+        """The line as it may be logged."""
+        return self.line.replace(self.secret, '"***"') if self.secret else self.line
 
 
 def quote(value: str) -> str:
@@ -63,19 +79,16 @@ def literal_pattern(text: str) -> str:
     return text.replace(".", "[.]")
 
 
-def _put(what: str) -> str:
-    return f":put [:serialize to=json options=json.no-string-conversion [{what}]]"
+def listing(features: Features, menu: str, where: str) -> str:
+    """Return the statements that print a listing in the form that the release has."""
+    if features.json:
+        found = f"{menu}/print detail as-value where {where}"
+        return f":put [:serialize to=json options=json.no-string-conversion [{found}]]"
+    return f"{menu}/print detail where {where}; :put {quote(END)}"
 
 
-def _disks(where: str) -> str:
-    return _put(f"/disk/print detail as-value where {where}")
-
-
-def _files(where: str) -> str:
-    return _put(f"/file/print detail as-value where {where}")
-
-
-def _count(find: str) -> str:
+def count(find: str) -> str:
+    """Return the expression for how many items a `find` finds."""
     return f"[:len [{find}]]"
 
 
@@ -92,13 +105,25 @@ def _pool_is(mount_point: str) -> str:
     return f"mount-point={quote(mount_point)}"
 
 
-def _state_of(slot: Slot, pool: str) -> str:
+def _state_of(features: Features, slot: Slot, pool: str) -> str:
     image = quote(f"(^|/){literal_pattern(slot.text + IMAGE_SUFFIX)}$")
-    disks = _disks(f"{_slot_is(slot)} or file-path~{image}")
-    return "; ".join((disks, _files(f"name~{image}"), _disks(_pool_is(pool))))
+    return "; ".join(
+        (
+            listing(features, "/disk", f"{_slot_is(slot)} or file-path~{image}"),
+            listing(features, "/file", f"name~{image}"),
+            listing(features, "/disk", _pool_is(pool)),
+        )
+    )
 
 
-_STATE_DOCUMENTS = 3
+def _on_slot(features: Features, slot: Slot, pool: str, *changes: str) -> Command:
+    line = "; ".join((*changes, _state_of(features, slot, pool)))
+    return Command(line, changes=bool(changes), listings=3, json=features.json)
+
+
+def ask(features: Features, menu: str, where: str) -> Command:
+    """Ask for one listing."""
+    return Command(listing(features, menu, where), listings=1, json=features.json)
 
 
 def read_system() -> Command:
@@ -111,23 +136,23 @@ def check_alive() -> Command:
     return Command(':put "alive"')
 
 
-def list_disks(prefixes: tuple[str, ...]) -> Command:
+def list_disks(features: Features, prefixes: tuple[str, ...]) -> Command:
     """Ask for every disk item whose slot begins with one of the prefixes."""
     pattern = "^(" + "|".join(literal_pattern(prefix) for prefix in prefixes) + ")"
-    return Command(_disks(f"slot~{quote(pattern)}"), documents=1)
+    return ask(features, "/disk", f"slot~{quote(pattern)}")
 
 
-def read_slot(slot: Slot, pool: str) -> Command:
+def read_slot(features: Features, slot: Slot, pool: str) -> Command:
     """Ask for all about one slot, and for a pool."""
-    return Command(_state_of(slot, pool), documents=_STATE_DOCUMENTS)
+    return _on_slot(features, slot, pool)
 
 
-def read_pool(mount_point: str) -> Command:
+def read_pool(features: Features, mount_point: str) -> Command:
     """Ask for one pool."""
-    return Command(_disks(_pool_is(mount_point)), documents=1)
+    return ask(features, "/disk", _pool_is(mount_point))
 
 
-def create_disk(spec: DiskSpec) -> Command:
+def create_disk(features: Features, spec: DiskSpec) -> Command:
     """Create a file disk and its export where the slot and the file are free and there is room.
 
     `mount-filesystem=no` because RouterOS otherwise mounts a filesystem that it finds on the disk
@@ -136,29 +161,56 @@ def create_disk(spec: DiskSpec) -> Command:
     add = (
         f"/disk/add type=file file-path={quote(spec.path.text)} file-size={spec.size} "
         f"slot={quote(spec.slot.text)} mount-filesystem=no nvme-tcp-export=yes "
-        f"nvme-tcp-server-port={spec.port} nvme-tcp-server-nqn={quote(spec.nqn.text)}"
+        f"nvme-tcp-server-port={spec.port}"
     )
+    if features.nqn:
+        add += f" nvme-tcp-server-nqn={quote(spec.nqn.text)}"
     free = " && ".join(
         (
-            f"({_count(f'/disk/find where {_slot_is(spec.slot)}')} = 0)",
-            f"({_count(f'/disk/find where {_path_is(spec.path)}')} = 0)",
-            f"({_count(f'/file/find where name={quote(spec.path.file_name)}')} = 0)",
-            f"({_count(f'/disk/find where {_pool_is(spec.path.pool)} and free>={spec.size}')} > 0)",
+            f"({count(f'/disk/find where {_slot_is(spec.slot)}')} = 0)",
+            f"({count(f'/disk/find where {_path_is(spec.path)}')} = 0)",
+            f"({count(f'/file/find where name={quote(spec.path.file_name)}')} = 0)",
+            f"({count(f'/disk/find where {_pool_is(spec.path.pool)} and free>={spec.size}')} > 0)",
         )
     )
-    line = f":if ({free}) do={{{add}}}; {_state_of(spec.slot, spec.path.pool)}"
-    return Command(line, changes=True, documents=_STATE_DOCUMENTS)
+    command = _on_slot(features, spec.slot, spec.path.pool, f":if ({free}) do={{{add}}}")
+    return replace(command, seconds=spec.size / GIB * _SECONDS_PER_GIB)
 
 
-def grow_disk(slot: Slot, size: int, pool: str) -> Command:
+def grow_disk(features: Features, slot: Slot, size: int, pool: str) -> Command:
     """Grow a file disk to `size` bytes unless it is that large already; it never shrinks."""
-    found = f"/disk/find where {_slot_is(slot)} and size<{size}"
-    grow = f"/disk/set [{found}] file-size={size}"
-    line = f":if ({_count(found)} > 0) do={{{grow}}}; {_state_of(slot, pool)}"
-    return Command(line, changes=True, documents=_STATE_DOCUMENTS)
+    return _set(features, slot, pool, f"{_slot_is(slot)} and size<{size}", f"file-size={size}")
 
 
-def remove_disk(slot: Slot, path: DevicePath) -> Command:
+def _set(features: Features, slot: Slot, pool: str, where: str, values: str) -> Command:
+    found = f"/disk/find where {where}"
+    change = f":if ({count(found)} > 0) do={{/disk/set [{found}] {values}}}"
+    return _on_slot(features, slot, pool, change)
+
+
+def set_export(features: Features, slot: Slot, pool: str, *, exported: bool) -> Command:
+    """Offer a disk over NVMe/TCP, or stop offering it."""
+    value = "yes" if exported else "no"
+    return _set(features, slot, pool, _slot_is(slot), f"nvme-tcp-export={value}")
+
+
+def set_allowed_host(features: Features, slot: Slot, pool: str, host: str) -> Command:
+    """Let only one host NQN connect; an empty one lifts the restriction.
+
+    Whether the device takes a list, and whether a change cuts off who is connected, is not known.
+    """
+    value = f"nvme-tcp-server-allow-host-name={quote(host)}"
+    return _set(features, slot, pool, _slot_is(slot), value)
+
+
+def set_password(features: Features, slot: Slot, pool: str, password: Secret) -> Command:
+    """Let only hosts connect that know a secret; an empty one lifts the restriction."""
+    token = quote(password.reveal())
+    command = _set(features, slot, pool, _slot_is(slot), f"nvme-tcp-server-password={token}")
+    return replace(command, secret=token)
+
+
+def remove_disk(features: Features, slot: Slot, path: DevicePath) -> Command:
     """Take away the export, the item and the backing file of the slot, if it lies at `path`.
 
     Removing the item leaves the file (manual, Disks). The file goes only when no item refers to it
@@ -166,13 +218,55 @@ def remove_disk(slot: Slot, path: DevicePath) -> Command:
     """
     found = f"/disk/find where {_slot_is(slot)} and {_path_is(path)}"
     file = f"/file/find where name={quote(path.file_name)}"
-    unreferenced = f"({_count(f'/disk/find where {_path_is(path)}')} = 0)"
+    unreferenced = f"({count(f'/disk/find where {_path_is(path)}')} = 0)"
     remove = f"/disk/set [{found}] nvme-tcp-export=no; /disk/remove [{found}]"
-    line = "; ".join(
-        (
-            f":if ({_count(found)} > 0) do={{{remove}}}",
-            f":if (({_count(file)} > 0) && {unreferenced}) do={{/file/remove [{file}]}}",
-            _state_of(slot, path.pool),
-        )
+    return _on_slot(
+        features,
+        slot,
+        path.pool,
+        f":if ({count(found)} > 0) do={{{remove}}}",
+        f":if (({count(file)} > 0) && {unreferenced}) do={{/file/remove [{file}]}}",
     )
-    return Command(line, changes=True, documents=_STATE_DOCUMENTS)
+
+
+def list_files(features: Features, directory: DevicePath) -> Command:
+    """Ask for every file below a directory."""
+    pattern = f"^{literal_pattern(directory.file_name)}/"
+    return ask(features, "/file", f"name~{quote(pattern)}")
+
+
+def copy_file(features: Features, source: DevicePath, target: DevicePath) -> Command:
+    """Copy a file to a name that is free, and ask for both. The copy goes on after the answer."""
+    there = f"/file/find where name={quote(target.file_name)}"
+    names = quote(f"^({literal_pattern(source.file_name)}|{literal_pattern(target.file_name)})$")
+    copy = f"/file/copy src={quote(source.file_name)} dst={quote(target.file_name)}"
+    line = f":if ({count(there)} = 0) do={{{copy}}}; " + listing(features, "/file", f"name~{names}")
+    return Command(line, changes=True, listings=1, json=features.json)
+
+
+def remove_file(features: Features, path: DevicePath) -> Command:
+    """Remove a file that no disk refers to, and ask whether it is still there."""
+    file = f"/file/find where name={quote(path.file_name)}"
+    unused = f"({count(f'/disk/find where {_path_is(path)}')} = 0)"
+    remove = f":if (({count(file)} > 0) && {unused}) do={{/file/remove [{file}]}}"
+    line = f"{remove}; " + listing(features, "/file", f"name={quote(path.file_name)}")
+    return Command(line, changes=True, listings=1, json=features.json)
+
+
+def read_identity(features: Features) -> Command:
+    """Ask for the device's name."""
+    return _single(features, "/system/identity")
+
+
+def read_traffic(slot: Slot) -> Command:
+    """Ask for a disk's traffic at this moment: text, one `name: value` a line."""
+    return Command(f"/disk/monitor-traffic {quote(slot.text)} once")
+
+
+def _single(features: Features, menu: str) -> Command:
+    if features.json:
+        line = (
+            f":put [:serialize to=json options=json.no-string-conversion [{menu}/print as-value]]"
+        )
+        return Command(line, listings=1)
+    return Command(f"{menu}/print")

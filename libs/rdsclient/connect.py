@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 
 import asyncssh
 import structlog
 
 from libs.core.errors import RdsCsiError, Unreachable
+from libs.core.secret import Secret
 from libs.rdsclient.config import RdsConfig
 from libs.rdsclient.errors import DeviceAway, HostKeyRefused, LoginRefused
 
@@ -20,7 +22,16 @@ _KEY_TYPES = ("ssh-", "ecdsa-", "sk-")
 Trust = tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]]
 
 
-def read_trust(config: RdsConfig) -> Trust | asyncssh.SSHKnownHosts | None:
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What the files of a configuration hold at this moment."""
+
+    host_key: str
+    keys: list[asyncssh.SSHKey]
+    password: str | None
+
+
+def parse_trust(config: RdsConfig, host_key: str) -> Trust | asyncssh.SSHKnownHosts | None:
     """Return what asyncssh is to trust; None trusts everything.
 
     Raises:
@@ -28,7 +39,7 @@ def read_trust(config: RdsConfig) -> Trust | asyncssh.SSHKnownHosts | None:
     """
     if not config.check_host_key:
         return None
-    lines = [line.strip() for line in config.host_key.splitlines()]
+    lines = [line.strip() for line in host_key.splitlines()]
     lines = [line for line in lines if line and not line.startswith("#")]
     if not lines:
         raise HostKeyRefused("host key checking is on, but no host key of the device is configured")
@@ -51,7 +62,8 @@ async def connect(config: RdsConfig) -> asyncssh.SSHClientConnection:
         Unreachable: in one of its forms: the address does not answer (DeviceAway), the host key is
             another one (HostKeyRefused), or the login is refused (LoginRefused).
     """
-    trust = read_trust(config)
+    files = await asyncio.to_thread(_read_files, config)
+    trust = parse_trust(config, files.host_key)
     if trust is None:
         log.warning("host key checking is off", security="host-key", device=config.address)
     try:
@@ -60,8 +72,8 @@ async def connect(config: RdsConfig) -> asyncssh.SSHClientConnection:
                 config.host,
                 config.port,
                 username=config.user + CONSOLE,
-                password=config.password.reveal() if config.password else None,
-                client_keys=await asyncio.to_thread(_read_keys, config) or None,
+                password=files.password,
+                client_keys=files.keys or None,
                 known_hosts=trust,
                 agent_path=None,
                 config=None,  # the process's user may have an ~/.ssh/config of their own
@@ -86,15 +98,21 @@ async def connect(config: RdsConfig) -> asyncssh.SSHClientConnection:
         ) from error
 
 
-def _read_keys(config: RdsConfig) -> list[asyncssh.SSHKey]:
-    if config.key_file is None:
-        return []
+def _read_files(config: RdsConfig) -> _Files:
+    host_key, password = config.host_key, config.password
+    keys = []
     try:
-        return [asyncssh.read_private_key(config.key_file)]
-    except (OSError, asyncssh.KeyImportError) as error:
+        if config.host_key_file is not None:
+            host_key = config.host_key_file.read_text()
+        if config.password_file is not None:
+            password = Secret(config.password_file.read_text().strip())
+        if config.key_file is not None:
+            keys = [asyncssh.read_private_key(config.key_file)]
+    except (OSError, UnicodeDecodeError, asyncssh.KeyImportError) as error:
         raise LoginRefused(
-            f"the private key for the device, {config.key_file}, cannot be read", detail=str(error)
+            "a file with a key or password for the device cannot be read", detail=str(error)
         ) from error
+    return _Files(host_key, keys, password.reveal() if password else None)
 
 
 async def _host_key_refused(

@@ -43,13 +43,48 @@ class SystemInfo:
     version: str
     board: str = ""
 
+    @property
+    def features(self) -> "Features":
+        """What the release can do."""
+        return Features.of(self.release)
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What a release can do (console schema of each release), as far as it matters here.
+
+    Attributes:
+        json: listings can be had as JSON that keeps strings as they are (7.16).
+        file_disks: `type=file` and `mount-filesystem` (7.17).
+        subvolumes: Btrfs subvolumes (7.18).
+        nqn: an export's NQN can be chosen (7.21); before that it is the bare slot.
+        file_copy: `/file/copy` (7.23).
+    """
+
+    json: bool
+    file_disks: bool
+    subvolumes: bool
+    nqn: bool
+    file_copy: bool
+
+    @classmethod
+    def of(cls, release: Release) -> Self:
+        """Return what a release can do."""
+        return cls(
+            json=release >= Release(7, 16),
+            file_disks=release >= Release(7, 17),
+            subvolumes=release >= Release(7, 18),
+            nqn=release >= Release(7, 21),
+            file_copy=release >= Release(7, 23),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Export:
     """How a disk is offered over NVMe/TCP.
 
     Attributes:
-        nqn: the subsystem's NQN, as the device spells it.
+        nqn: the subsystem's NQN, as the device spells it; the slot where it cannot be chosen.
         port: the TCP port.
         allowed_host: the host NQN that may connect; empty when the device does not restrict it.
     """
@@ -78,9 +113,43 @@ class FileDisk:
 
 @dataclass(frozen=True, slots=True)
 class BackingFile:
-    """A file on the device; `path` has a leading slash, which `/file` leaves out."""
+    """A file on the device.
+
+    Attributes:
+        path: with a leading slash, which `/file` leaves out.
+        size: bytes; None where the device rounds it, as the text form does.
+    """
 
     path: str
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subvolume:
+    """A Btrfs subvolume.
+
+    Attributes:
+        label: the filesystem's label.
+        name: the path within the filesystem.
+        parent: what it is a snapshot of; empty for one that is no snapshot.
+        frozen: whether it cannot be written.
+    """
+
+    label: str
+    name: str
+    parent: str = ""
+    frozen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """A disk's traffic at one moment; None for what could not be read."""
+
+    read_ops: int | None = None
+    write_ops: int | None = None
+    read_bits: int | None = None
+    write_bits: int | None = None
+    in_flight: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,12 @@
 """What the device answered, as values or as an error that says where it went wrong. Pure."""
 
-import json
 import re
-from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import cast
 
 from libs.core.ids import Slot, shown
 from libs.rdsclient.commands import Command
 from libs.rdsclient.errors import GarbledReply, error_from_text
+from libs.rdsclient.listing import Item, Reader
 from libs.rdsclient.model import (
     BackingFile,
     Export,
@@ -16,54 +14,27 @@ from libs.rdsclient.model import (
     Pool,
     Release,
     SlotState,
+    Subvolume,
     SystemInfo,
+    Traffic,
 )
 
-Item = Mapping[str, object]
-Documents = tuple[tuple[Item, ...], ...]
-
-_DECODER = json.JSONDecoder(parse_float=Decimal)
+_SCALED = re.compile(r"(\d[\d ]*(?:\.\d+)?)(|[kMGT])(?:bps)?", re.ASCII)
+_SCALES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _KEY_VALUE = re.compile(r"^ *([a-z0-9-]+): *(.*?) *$")
 
 
-def documents(text: str, command: Command) -> Documents:
-    """Return the JSON documents of an answer, each a listing of items.
+def listings(text: str, command: Command) -> tuple[list[Item], ...]:
+    """Return the listings of an answer, all that were asked for and nothing else.
 
     Raises:
         RdsCsiError: the device printed an error text: what it means, by the table in `errors`.
         GarbledReply: the answer is cut off, or is not what was asked for.
     """
-    found: list[tuple[Item, ...]] = []
-    rest = text.lstrip()
-    while len(found) < command.documents:
-        if not rest:
-            raise GarbledReply(
-                "the device's answer is incomplete",
-                detail=f"{len(found)} of {command.documents} documents: {text!r}",
-            )
-        if rest[0] not in "[{":
-            raise error_from_text(rest.strip())
-        try:
-            document, end = _DECODER.raw_decode(rest)
-        except (ValueError, RecursionError) as error:
-            raise GarbledReply(
-                "the device's answer is cut off or not JSON", detail=f"{error}: {text!r}"
-            ) from None
-        found.append(_items(document))
-        rest = rest[end:].lstrip()
-    if rest:
-        raise error_from_text(rest.strip())
-    return tuple(found)
-
-
-def _items(document: object) -> tuple[Item, ...]:
-    entries: Sequence[object] = document if isinstance(document, list) else (document,)
-    for entry in entries:
-        if not isinstance(entry, dict):
-            raise GarbledReply(
-                "the device's answer is not a listing", detail=f"an entry is {entry!r}"
-            )
-    return tuple(cast("Item", entry) for entry in entries)
+    reader = Reader(text, as_json=command.json)
+    found = tuple(reader.listing() for _ in range(command.listings))
+    reader.finish()
+    return found
 
 
 def parse_system(text: str) -> SystemInfo:
@@ -73,11 +44,7 @@ def parse_system(text: str) -> SystemInfo:
         GarbledReply: there is no version in it.
         RdsCsiError: it is an error text.
     """
-    values: dict[str, str] = {}
-    for line in text.splitlines():
-        match = _KEY_VALUE.match(line)
-        if match:
-            values[match[1]] = match[2]
+    values = _values(text)
     if "version" not in values:
         if not values and text.strip():
             raise error_from_text(text.strip())
@@ -93,19 +60,19 @@ def parse_disks(text: str, command: Command) -> tuple[FileDisk, ...]:
         GarbledReply: the listing, or an item in it, cannot be read. One bad item spoils the whole:
             a listing with a gap must not pass for a complete one.
     """
-    (items,) = documents(text, command)
+    (items,) = listings(text, command)
     return tuple(_file_disk(item) for item in items)
 
 
 def parse_pool(text: str, command: Command) -> Pool | None:
     """Read the listing of one pool; None when it is not mounted."""
-    (items,) = documents(text, command)
+    (items,) = listings(text, command)
     return _pool(items)
 
 
 def parse_slot(text: str, command: Command, slot: Slot) -> SlotState:
-    """Read the three documents with which every command on one slot ends."""
-    items, files, pools = documents(text, command)
+    """Read the three listings with which every command on one slot ends."""
+    items, files, pools = listings(text, command)
     disks = tuple(_file_disk(item) for item in items)
     own = [disk for disk in disks if disk.slot == slot.text]
     if len(own) > 1:
@@ -114,9 +81,73 @@ def parse_slot(text: str, command: Command, slot: Slot) -> SlotState:
         slot=slot,
         disk=own[0] if own else None,
         users=tuple(disk for disk in disks if disk.slot != slot.text),
-        files=tuple(BackingFile("/" + _text(item, "name").lstrip("/")) for item in files),
+        files=tuple(_file(item) for item in files),
         pool=_pool(pools),
     )
+
+
+def parse_files(text: str, command: Command) -> tuple[BackingFile, ...]:
+    """Read a listing of files."""
+    (items,) = listings(text, command)
+    return tuple(_file(item) for item in items)
+
+
+def parse_subvolumes(text: str, command: Command) -> tuple[Subvolume, ...]:
+    """Read a listing of Btrfs subvolumes."""
+    (items,) = listings(text, command)
+    return tuple(
+        Subvolume(
+            label=_text(item, "fs"),
+            name=_text(item, "fullname"),
+            parent=_text(item, "parent", ""),
+            frozen=_flag(item, "read-only") if "read-only" in item else False,
+        )
+        for item in items
+    )
+
+
+def parse_identity(text: str, command: Command) -> str:
+    """Read the device's name."""
+    if command.listings:
+        (items,) = listings(text, command)
+        return _text(items[0], "name") if items else ""
+    return _values(text).get("name", "")
+
+
+def parse_traffic(text: str) -> Traffic:
+    """Read `monitor-traffic once`; what cannot be read is left out, not made up.
+
+    Raises:
+        RdsCsiError: it is an error text.
+    """
+    values = _values(text)
+    if not values:
+        raise error_from_text(text.strip())
+    return Traffic(
+        read_ops=_scaled(values.get("read-ops-per-second")),
+        write_ops=_scaled(values.get("write-ops-per-second")),
+        read_bits=_scaled(values.get("read-rate")),
+        write_bits=_scaled(values.get("write-rate")),
+        in_flight=_scaled(values.get("in-flight-ops")),
+    )
+
+
+def _values(text: str) -> dict[str, str]:
+    found = (_KEY_VALUE.match(line) for line in text.splitlines())
+    return {match[1]: match[2] for match in found if match}
+
+
+def _scaled(text: str | None) -> int | None:
+    match = _SCALED.fullmatch(text or "")
+    if match is None:
+        return None
+    return int(Decimal(match[1].replace(" ", "")) * _SCALES[match[2]])
+
+
+def _file(item: Item) -> BackingFile:
+    size = item.get("size")
+    path = "/" + _text(item, "name").lstrip("/")
+    return BackingFile(path, size if isinstance(size, int) else None)
 
 
 def _file_disk(item: Item) -> FileDisk:
@@ -129,7 +160,8 @@ def _file_disk(item: Item) -> FileDisk:
     export = None
     if _flag(item, "nvme-tcp-export"):
         export = Export(
-            nqn=_text(item, "nvme-tcp-server-nqn"),
+            # Before 7.21 there is no such property, and the NQN is the slot.
+            nqn=_text(item, "nvme-tcp-server-nqn", slot) or slot,
             port=_number(item, "nvme-tcp-server-port"),
             allowed_host=_text(item, "nvme-tcp-server-allow-host-name", ""),
         )
@@ -137,7 +169,7 @@ def _file_disk(item: Item) -> FileDisk:
     return FileDisk(slot=slot, path=path, size=_number(item, "size"), export=export)
 
 
-def _pool(items: tuple[Item, ...]) -> Pool | None:
+def _pool(items: list[Item]) -> Pool | None:
     if not items:
         return None
     if len(items) > 1:

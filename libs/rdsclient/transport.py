@@ -1,214 +1,221 @@
-"""One lasting SSH connection to a device, over which command lines go one round trip each.
-
-The connection is a task's affair: it connects, notices a dead peer, and connects again for ever.
-Callers only ever see a connection that is up, or an error at once.
-"""
+"""Command lines over one connection: in order, few at a time, together where many wait."""
 
 import asyncio
 import contextlib
-import enum
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 
-import asyncssh
 import structlog
 
-from libs.core.errors import OutcomeUnknown, Unreachable
-from libs.rdsclient.commands import check_alive
+from libs.core.errors import RdsCsiError
+from libs.rdsclient.batch import join_commands, split_answers
+from libs.rdsclient.commands import Command
 from libs.rdsclient.config import RdsConfig
-from libs.rdsclient.connect import connect
-from libs.rdsclient.errors import CommandTimeout, DeviceAway, QueueTimeout
-from libs.rdsclient.execs import DiedUnsent, Reply, run_line
+from libs.rdsclient.errors import CommandTimeout, ConnectionLost, QueueTimeout
+from libs.rdsclient.execs import DiedUnsent, Reply
+from libs.rdsclient.link import Link, LinkState
 
 log = structlog.get_logger(__name__)
 
-_BACKOFF = (1.0, 2.0, 4.0, 8.0, 16.0)
-_JITTER = 0.1
 _CLOSE_LIMIT = 2.0
 
-Connect = Callable[[RdsConfig], Awaitable[asyncssh.SSHClientConnection]]
+
+@dataclass(eq=False)
+class _Waiting:
+    """A command and everybody who waits for its answer."""
+
+    command: Command
+    answer: "asyncio.Future[Reply]"
+    callers: int = 0
+    sent: bool = False
+    alone: bool = False
+    exec: "_Exec | None" = None
 
 
-class LinkState(enum.Enum):
-    """Where the connection stands."""
+@dataclass(eq=False)
+class _Exec:
+    """One exec under way, with the commands in it."""
 
-    CONNECTING = "connecting"
-    UP = "up"
-    AWAY = "away"
+    items: list[_Waiting]
+    task: "asyncio.Task[None] | None" = field(default=None)
+
+    def is_abandoned(self) -> bool:
+        return not any(item.callers for item in self.items)
 
 
 class SshTransport:
     """Runs command lines on the device. Made by `open_transport`, which owns its tasks.
 
     Attributes:
-        state: where the connection stands.
-        epoch: counts the connections made: what was learnt in an earlier one may no longer hold.
+        link: the connection.
         round_trips: counts the execs that were sent.
+        commands: counts the commands that were sent in them.
     """
 
     def __init__(self, config: RdsConfig) -> None:
         self.config = config
-        self.state = LinkState.CONNECTING
-        self.epoch = 0
+        self.link = Link(config, self._pump)
         self.round_trips = 0
-        self._connection: asyncssh.SSHClientConnection | None = None
-        self._problem: Unreachable = DeviceAway("")
-        self._changed = asyncio.Condition()
-        self._sessions = asyncio.Semaphore(config.max_sessions)
-        self._execs: set[asyncio.Task[Reply]] = set()
-        self._heard = asyncio.Event()
+        self.commands = 0
+        self._waiting: deque[_Waiting] = deque()
+        self._questions: dict[str, _Waiting] = {}
+        self._execs: set[_Exec] = set()
+        self._pumping = False
 
-    async def run(self, line: str) -> Reply:
-        """Send one line and return its answer, within `command_timeout` seconds.
+    async def run(self, command: Command) -> Reply:
+        """Send a command and return its answer, within `command_timeout` seconds.
 
-        A caller that is cancelled gives its answer up; the session is closed behind it.
+        A question that is waiting to be sent is shared by all who ask it. A caller that is
+        cancelled gives its answer up; where nobody waits any more the session is closed.
 
         Raises:
             Unreachable: nothing was sent: the device is away, or no session became free in time.
             OutcomeUnknown: it was sent, and no answer came.
         """
-        deadline = asyncio.get_running_loop().time() + self.config.command_timeout
+        item = self._enqueue(command)
+        item.callers += 1
         try:
-            return await self._attempt(line, deadline)
-        except DiedUnsent:
-            return await self._attempt(line, deadline)
-
-    async def _attempt(self, line: str, deadline: float) -> Reply:
-        try:
-            async with asyncio.timeout_at(deadline):
-                connection = await self._connected()
-                await self._sessions.acquire()
+            async with asyncio.timeout(self.config.command_timeout):
+                return await asyncio.shield(item.answer)
         except TimeoutError:
-            raise QueueTimeout(
-                f"no session to the device at {self.config.address} became free within "
-                f"{self.config.command_timeout:g} s"
-            ) from None
-        # The session is given back when its channel is closed, which may be after the caller left.
-        task = asyncio.create_task(self._exec(connection, line))
-        self._execs.add(task)
-        task.add_done_callback(self._exec_ended)
-        try:
-            left = deadline - asyncio.get_running_loop().time()
-            done, _ = await asyncio.wait({task}, timeout=left)
-        except asyncio.CancelledError:
-            task.cancel()
-            raise
-        if not done:
-            task.cancel()
-            raise CommandTimeout(
-                f"the device at {self.config.address} did not answer within "
-                f"{self.config.command_timeout:g} s"
-            )
-        return task.result()
+            raise self._timeout(item) from None
+        finally:
+            item.callers -= 1
+            self._leave(item)
 
-    async def wait_for_connection(self, after: int) -> int:
-        """Wait until there is a connection newer than number `after`; return its number."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self.state is LinkState.UP and self.epoch > after)
-            return self.epoch
+    def _enqueue(self, command: Command) -> _Waiting:
+        if not command.changes and command.line in self._questions:
+            return self._questions[command.line]
+        item = _Waiting(command, asyncio.get_running_loop().create_future())
+        # Whoever leaves early does not hear of it.
+        item.answer.add_done_callback(lambda answer: answer.cancelled() or answer.exception())
+        self._waiting.append(item)
+        if not command.changes:
+            self._questions[command.line] = item
+        self._pump()
+        return item
 
-    def _exec_ended(self, task: asyncio.Task[Reply]) -> None:
-        self._sessions.release()
-        self._execs.discard(task)
-        if not task.cancelled():
-            task.exception()  # it has been raised to the caller, or there is none any more
+    def _timeout(self, item: _Waiting) -> RdsCsiError:
+        limit = f"within {self.config.command_timeout:g} s"
+        if item.sent:
+            return CommandTimeout(f"the device at {self.config.address} did not answer {limit}")
+        return QueueTimeout(
+            f"no session to the device at {self.config.address} became free {limit}"
+        )
 
-    async def _connected(self) -> asyncssh.SSHClientConnection:
-        async with self._changed:
-            await self._changed.wait_for(self._is_settled)
-        if self._connection is None:
-            raise type(self._problem)(self._problem.message, detail=self._problem.detail)
-        return self._connection
+    def _leave(self, item: _Waiting) -> None:
+        if item.callers or item.answer.done():
+            return
+        if not item.sent:
+            self._forget_question(item)
+            self._waiting.remove(item)
+            item.answer.cancel()
+        elif item.exec is not None and item.exec.is_abandoned() and item.exec.task is not None:
+            item.exec.task.cancel()
 
-    def _is_settled(self) -> bool:
-        if self._connection is not None:
-            return not self._connection.is_closed()  # closed: soon replaced, or known to be away
-        return self.state is LinkState.AWAY
+    def _forget_question(self, item: _Waiting) -> None:
+        if self._questions.get(item.command.line) is item:
+            del self._questions[item.command.line]
 
-    async def _exec(self, connection: asyncssh.SSHClientConnection, line: str) -> Reply:
+    # Sending
+
+    def _pump(self) -> None:
+        """Send what can be sent, once everybody who is ready has said what they want."""
+        if not self._pumping:
+            self._pumping = True
+            asyncio.get_running_loop().call_soon(self._send_waiting)
+
+    def _send_waiting(self) -> None:
+        self._pumping = False
+        if self.link.status.state is LinkState.AWAY:
+            self._fail_waiting()
+            return
+        while self._waiting and self.link.is_usable:
+            free = self.config.max_sessions - len(self._execs)
+            if free <= 0:
+                return
+            self._start(self._next_batch(free))
+
+    def _fail_waiting(self) -> None:
+        problem = self.link.problem
+        while self._waiting:
+            item = self._waiting.popleft()
+            self._forget_question(item)
+            if not item.answer.done():
+                item.answer.set_exception(type(problem)(problem.message, detail=problem.detail))
+
+    def _next_batch(self, free: int) -> list[_Waiting]:
+        if self._waiting[0].alone:
+            count = 1
+        else:
+            together = [item.command for item in self._waiting if not item.alone]
+            count = self.config.batch.count(together, free)
+        batch: list[_Waiting] = []
+        while len(batch) < count and self._waiting and not (batch and self._waiting[0].alone):
+            batch.append(self._waiting.popleft())
+        return batch
+
+    def _start(self, items: list[_Waiting]) -> None:
+        run = _Exec(items)
+        for item in items:
+            item.sent, item.exec = True, run
+            self._forget_question(item)  # who asks now may want to know what happens from now on
+        self._execs.add(run)
         self.round_trips += 1
-        reply = await run_line(connection, line, self.config.address, self.epoch)
-        self._heard.set()
-        return reply
+        self.commands += len(items)
+        run.task = asyncio.create_task(self._run(run))
+        # The session is free again when its channel is closed, not when its callers leave.
+        run.task.add_done_callback(lambda _: self._ended(run))
 
-    async def keep_connected(self, connector: Connect = connect) -> None:
-        """Connect, watch, and connect again, for ever. `open_transport` runs it."""
-        failures = 0
-        while True:
-            try:
-                connection = await connector(self.config)
-            except Exception as error:  # noqa: BLE001 (whatever it was, the next try may succeed)
-                await self._away(error, failures)
-                failures += 1
-                continue
-            failures, self._problem = 0, DeviceAway("")
-            self.epoch += 1
-            log.info("device connected", device=self.config.address, epoch=self.epoch)
-            await self._set(LinkState.UP, connection)
-            try:
-                await self._until_dead(connection)
-            finally:
-                connection.abort()
-            log.warning("device connection lost", device=self.config.address)
-            await self._set(LinkState.CONNECTING, None)
+    def _ended(self, run: _Exec) -> None:
+        self._execs.discard(run)
+        for item in run.items:
+            if item.exec is run:
+                _fail(item, ConnectionLost("the command was broken off"))
+        self._pump()
 
-    async def _away(self, error: Exception, failures: int) -> None:
-        problem = error
-        if not isinstance(problem, Unreachable):
-            problem = DeviceAway(
-                f"no connection to the device at {self.config.address}", detail=repr(error)
-            )
-        delay = _BACKOFF[min(failures, len(_BACKOFF) - 1)]
-        delay *= 1 + random.uniform(-_JITTER, _JITTER)  # noqa: S311 (not for secrets)
-        if problem.message != self._problem.message:
-            log.warning(
-                "device away",
-                reason=problem.message,
-                detail=problem.detail,
-                retry_in=round(delay, 1),
-            )
-        self._problem = problem
-        await self._set(LinkState.AWAY, None)
-        await asyncio.sleep(delay)
-
-    async def _set(
-        self,
-        state: LinkState,
-        connection: asyncssh.SSHClientConnection | None,
-    ) -> None:
-        async with self._changed:
-            self.state, self._connection = state, connection
-            self._changed.notify_all()
-
-    async def _until_dead(self, connection: asyncssh.SSHClientConnection) -> None:
-        closed = asyncio.ensure_future(connection.wait_closed())
+    async def _run(self, run: _Exec) -> None:
+        line = join_commands([item.command for item in run.items])
         try:
-            while True:
-                self._heard.clear()
-                await asyncio.wait({closed}, timeout=self.config.keepalive_interval)
-                if closed.done() or not (self._heard.is_set() or await self._answers(connection)):
-                    return
-        finally:
-            closed.cancel()
+            reply = await self.link.run_line(line)
+        except DiedUnsent:
+            self._requeue(run.items)
+            return
+        except RdsCsiError as error:
+            for item in run.items:
+                _fail(item, type(error)(error.message, detail=error.detail))
+            return
+        answers = split_answers(reply.text, len(run.items))
+        if answers is None:
+            log.warning("the device did not take several commands at once", answer=reply.text)
+            for item in run.items:
+                item.alone = True
+            self._requeue(run.items)
+            return
+        for item, text in zip(run.items, answers, strict=True):
+            if not item.answer.done():
+                item.answer.set_result(Reply(text, reply.status, reply.epoch))
 
-    async def _answers(self, connection: asyncssh.SSHClientConnection) -> bool:
-        probe = asyncio.create_task(self._exec(connection, check_alive().line))
-        try:
-            done, _ = await asyncio.wait({probe}, timeout=self.config.keepalive_timeout)
-        finally:
-            probe.cancel()
-        # A refused session is an answer too: the peer is alive, only busy.
-        return bool(done) and not isinstance(probe.exception(), OutcomeUnknown)
+    def _requeue(self, items: list[_Waiting]) -> None:
+        """Put commands back that were certainly not run, before all others."""
+        for item in reversed(items):
+            if item.callers and not item.answer.done():
+                item.sent, item.exec = False, None
+                self._waiting.appendleft(item)
 
     async def aclose(self) -> None:
         """Close the connection; commands in hand end with OutcomeUnknown."""
-        connection, self._connection = self._connection, None
-        self.state = LinkState.AWAY
-        self._problem = DeviceAway("the connection to the device is being shut down")
-        if connection is not None:
-            connection.abort()
-        if self._execs:
-            await asyncio.wait(self._execs, timeout=_CLOSE_LIMIT)
+        self.link.close()
+        self._fail_waiting()
+        tasks = {run.task for run in self._execs if run.task is not None}
+        if tasks:
+            await asyncio.wait(tasks, timeout=_CLOSE_LIMIT)
+
+
+def _fail(item: _Waiting, error: RdsCsiError) -> None:
+    if not item.answer.done():
+        item.answer.set_exception(error)
 
 
 @contextlib.asynccontextmanager
@@ -218,7 +225,7 @@ async def open_transport(config: RdsConfig) -> AsyncIterator[SshTransport]:
     A device that is away is not an error here; commands say so until it is back.
     """
     transport = SshTransport(config)
-    keeper = asyncio.create_task(transport.keep_connected())
+    keeper = asyncio.create_task(transport.link.keep_connected())
     try:
         yield transport
     finally:

@@ -10,7 +10,6 @@ from pathlib import Path
 import structlog
 
 from libs.core.errors import RdsCsiError
-from libs.core.secret import Secret
 from libs.core.version import __version__
 from libs.csikit.calls import Calls
 from libs.csikit.identity import IdentityServicer, online_expansion, service
@@ -20,6 +19,7 @@ from libs.csikit.server import open_server
 from libs.kube.client import open_kube
 from libs.ops.logs import configure_logging
 from libs.ops.settings import Program, SettingsError, describe, load
+from libs.rdsclient.batch import BatchLimits
 from libs.rdsclient.client import open_rds
 from libs.rdsclient.config import RdsConfig
 from protos.gen.csi import v1 as csi
@@ -86,30 +86,43 @@ async def _open_attachments(settings: ControllerSettings) -> AsyncIterator[Attac
 
 
 def rds_config(settings: ControllerSettings) -> RdsConfig:
-    """Return how to reach the device.
-
-    Raises:
-        SettingsError: a file that the settings name cannot be read.
-    """
-    password, host_key = settings.rds_password_file, settings.rds_host_key_file
+    """Return how to reach the device."""
     return RdsConfig(
         host=settings.rds_address,
         port=settings.rds_port,
         user=settings.rds_user,
-        host_key=_read("--rds-host-key-file", host_key) if host_key else "",
+        host_key_file=settings.rds_host_key_file,
         check_host_key=settings.rds_check_host_key,
         key_file=settings.rds_key_file,
-        password=Secret(_read("--rds-password-file", password).strip()) if password else None,
+        password_file=settings.rds_password_file,
         max_sessions=settings.rds_max_sessions,
         command_timeout=settings.rds_command_timeout,
+        batch=BatchLimits(commands=settings.rds_batch_commands),
     )
 
 
-def _read(flag: str, path: Path) -> str:
+def check_files(settings: ControllerSettings) -> None:
+    """Check that the files that the settings name can be read.
+
+    Raises:
+        SettingsError: with every one that cannot.
+    """
+    files = {
+        "--rds-host-key-file": settings.rds_host_key_file,
+        "--rds-key-file": settings.rds_key_file,
+        "--rds-password-file": settings.rds_password_file,
+    }
+    problems = [p for flag, path in files.items() if path and (p := _problem(flag, path))]
+    if problems:
+        raise SettingsError(problems)
+
+
+def _problem(flag: str, path: Path) -> str:
     try:
-        return path.read_text()
+        path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{flag}: {path} cannot be read: {error}"]) from error
+        return f"{flag}: {path} cannot be read: {error}"
+    return ""
 
 
 async def _serve(settings: ControllerSettings) -> None:
@@ -122,7 +135,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run a controller until it is told to end; return the exit code."""
     try:
         settings, only_check = load(ControllerSettings, argv, environ, PROGRAM)
-        rds_config(settings)
+        check_files(settings)
     except SettingsError as error:
         sys.stderr.write(f"{PROGRAM.name}: {error}\n")
         return _BAD_SETTINGS

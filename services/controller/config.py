@@ -78,6 +78,9 @@ class ControllerSettings:
         "false trusts any device that answers; for experiments only", switch, default=True
     )
     rds_max_sessions: int = setting("commands on the device at once", integer(1, 64), 8)
+    rds_batch_commands: int = setting(
+        "waiting commands that may share one round trip; 1 sends each alone", integer(1, 64), 16
+    )
     rds_command_timeout: float = setting(
         "seconds for one command on the device", seconds(1, 600), 30.0
     )

@@ -113,7 +113,8 @@ def _check_same(wanted: NewVolume, disk: FileDisk) -> None:
             f"volume {wanted.volume} exists but is not exported, as after a deletion that was "
             "broken off; delete it first"
         )
-    if disk.export.nqn != wanted.nqn.text:
+    # A volume made before RouterOS 7.21 has its slot for an NQN, and nodes use what is exported.
+    if disk.export.nqn not in (wanted.nqn.text, wanted.volume.text):
         differences.append(f"its NQN is {disk.export.nqn}, not {wanted.nqn}")
     if disk.export.port != wanted.parameters.nvme_port:
         differences.append(f"its port is {disk.export.port}, not {wanted.parameters.nvme_port}")

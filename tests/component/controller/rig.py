@@ -98,8 +98,9 @@ async def connect(
 
 
 def settings_for(path: Path, running: RunningDevice, **changes: Any) -> ControllerSettings:
-    (path / "password").write_text(PASSWORD + "\n")
-    (path / "host-key").write_text(running.host_key + "\n")
+    for name, text in {"password": PASSWORD, "host-key": running.host_key}.items():
+        if not (path / name).exists():  # a controller that runs already may be reading it
+            (path / name).write_text(text + "\n")
     settings = ControllerSettings(
         rds_address=running.host,
         rds_port=running.port,

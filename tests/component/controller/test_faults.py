@@ -205,16 +205,15 @@ async def test_a_wrong_password_is_said_so(tmp_path: Path) -> None:
         assert "does not let user 'rds-csi' log in" in message
 
 
-async def test_a_release_without_the_nqn_property_is_refused_in_words(tmp_path: Path) -> None:
-    device = Device([Pool("raid10", 2**40)], version="7.20.8 (long-term)")
+async def test_a_release_without_file_disks_is_refused_in_words(tmp_path: Path) -> None:
+    device = Device([Pool("raid10", 2**40)], version="7.16.2 (stable)")
     async with open_rig(tmp_path, device) as rig:
         status, message = await error_of(rig.create())
         probe = await rig.identity.probe(csi.ProbeRequest())
 
         assert status is Status.FAILED_PRECONDITION
         assert (
-            message
-            == "the device runs RouterOS 7.20.8 (long-term); this driver needs 7.21 or newer"
+            message == "the device runs RouterOS 7.16.2 (stable); this driver needs 7.17 or newer"
         )
         assert probe.ready is False
 

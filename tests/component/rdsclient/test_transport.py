@@ -10,6 +10,7 @@ from libs.core.secret import Secret
 from libs.mockrds.faults import Action, Fault
 from libs.mockrds.server import Access
 from libs.mockrds.testing import PASSWORD, RunningDevice, running_device
+from libs.rdsclient.commands import Command
 from libs.rdsclient.config import RdsConfig
 from libs.rdsclient.errors import CommandTimeout, HostKeyRefused, LoginRefused, QueueTimeout
 from libs.rdsclient.transport import open_transport
@@ -27,7 +28,7 @@ async def arrived(device: RunningDevice) -> None:
 
 async def test_a_line_is_one_exec_and_its_answer() -> None:
     async with running_device() as device, open_transport(config(device)) as transport:
-        reply = await transport.run(":put hello")
+        reply = await transport.run(Command(":put hello", changes=True))
 
     assert (reply.text, reply.status) == ("hello\r\n", 0)
     assert transport.round_trips == 1
@@ -41,7 +42,9 @@ async def test_no_more_sessions_are_open_than_allowed_and_everyone_is_served() -
         device.mock.sessions = 4  # one more at once would be refused
         device.mock.latency = 0.005
 
-        replies = await asyncio.gather(*(transport.run(f":put {i}") for i in range(100)))
+        replies = await asyncio.gather(
+            *(transport.run(Command(f":put {i}", changes=True)) for i in range(100))
+        )
 
     assert [reply.text.strip() for reply in replies] == [str(i) for i in range(100)]
 
@@ -52,11 +55,11 @@ async def test_a_caller_that_leaves_frees_its_session() -> None:
         open_transport(config(device, max_sessions=1)) as transport,
     ):
         device.faults.add(Fault(Action.HANG, "stuck"))
-        stuck = asyncio.create_task(transport.run(":put stuck"))
+        stuck = asyncio.create_task(transport.run(Command(":put stuck", changes=True)))
         await arrived(device)
         stuck.cancel()
 
-        reply = await transport.run(":put next")
+        reply = await transport.run(Command(":put next", changes=True))
 
     assert reply.text == "next\r\n"
 
@@ -68,10 +71,10 @@ async def test_waiting_for_a_session_and_waiting_for_an_answer_are_told_apart() 
     ):
         device.faults.add(Fault(Action.HANG, "stuck", count=2))
 
-        stuck = asyncio.create_task(transport.run(":put stuck"))
+        stuck = asyncio.create_task(transport.run(Command(":put stuck", changes=True)))
         await arrived(device)
         with pytest.raises((QueueTimeout, CommandTimeout)):
-            await transport.run(":put stuck")
+            await transport.run(Command(":put stuck", changes=True))
         with pytest.raises(CommandTimeout):
             await stuck
 
@@ -82,10 +85,10 @@ async def test_waiting_for_a_session_and_waiting_for_an_answer_are_told_apart() 
 async def test_a_peer_that_stops_answering_is_found_out() -> None:
     quick = {"keepalive_interval": 0.05, "keepalive_timeout": 0.05}
     async with running_device() as device, open_transport(config(device, **quick)) as transport:
-        await transport.run(":put hello")
+        await transport.run(Command(":put hello", changes=True))
         device.faults.add(Fault(Action.HANG, "alive", count=1))
 
-        epoch = await transport.wait_for_connection(after=1)
+        epoch = await transport.link.wait_for_connection(after=1)
 
     assert epoch == 2
 
@@ -95,11 +98,11 @@ async def test_a_device_that_refuses_a_session_is_busy_and_not_gone() -> None:
         device.mock.sessions = 0
 
         with pytest.raises(Unreachable, match="refuses another session"):
-            await transport.run(":put hello")
+            await transport.run(Command(":put hello", changes=True))
         device.mock.sessions = 1
-        await transport.run(":put hello")
+        await transport.run(Command(":put hello", changes=True))
 
-    assert transport.epoch == 1
+    assert transport.link.status.epoch == 1
 
 
 async def test_one_of_several_pinned_keys_is_enough_while_a_key_is_rotated() -> None:
@@ -107,14 +110,14 @@ async def test_one_of_several_pinned_keys_is_enough_while_a_key_is_rotated() -> 
     async with running_device() as device:
         keys = f"# old and new\n{old}\n{device.host_key}\n"
         async with open_transport(config(device, host_key=keys)) as transport:
-            await transport.run(":put hello")
+            await transport.run(Command(":put hello", changes=True))
 
 
 async def test_a_known_hosts_file_is_understood_too() -> None:
     async with running_device() as device:
         line = f"[{device.host}]:{device.port} {device.host_key}"
         async with open_transport(config(device, host_key=line)) as transport:
-            await transport.run(":put hello")
+            await transport.run(Command(":put hello", changes=True))
 
 
 @pytest.mark.parametrize("kind", ["ssh-ed25519", "ecdsa-sha2-nistp256"])
@@ -124,7 +127,7 @@ async def test_another_host_key_of_any_type_is_refused_with_both_fingerprints(ki
     async with running_device() as device:
         async with open_transport(config(device, host_key=text)) as transport:
             with pytest.raises(HostKeyRefused) as caught:
-                await transport.run(":put hello")
+                await transport.run(Command(":put hello", changes=True))
 
         shown = asyncssh.import_public_key(device.host_key).get_fingerprint()
         assert shown in caught.value.message
@@ -139,7 +142,7 @@ async def test_checking_against_nothing_or_nonsense_is_refused(text: str) -> Non
         open_transport(config(device, host_key=text)) as transport,
     ):
         with pytest.raises(HostKeyRefused):
-            await transport.run(":put hello")
+            await transport.run(Command(":put hello", changes=True))
 
 
 async def test_checking_can_be_switched_off_by_name() -> None:
@@ -147,7 +150,7 @@ async def test_checking_can_be_switched_off_by_name() -> None:
         running_device() as device,
         open_transport(config(device, host_key="", check_host_key=False)) as transport,
     ):
-        await transport.run(":put hello")
+        await transport.run(Command(":put hello", changes=True))
 
 
 async def test_a_user_key_is_used_and_read_again_after_it_was_rotated(tmp_path: Path) -> None:
@@ -157,12 +160,12 @@ async def test_a_user_key_is_used_and_read_again_after_it_was_rotated(tmp_path: 
     access = Access(authorized_keys=(new.convert_to_public(),))
     async with running_device(access=access) as device:
         async with open_transport(config(device, key_file=file, password=None)) as transport:
-            await transport.run(":put hello")
+            await transport.run(Command(":put hello", changes=True))
         file.write_bytes(old.export_private_key())
         async with open_transport(config(device, key_file=file, password=None)) as transport:
             with pytest.raises(LoginRefused):
-                await transport.run(":put hello")
+                await transport.run(Command(":put hello", changes=True))
             file.unlink()
         async with open_transport(config(device, key_file=file, password=None)) as transport:
             with pytest.raises(LoginRefused, match="cannot be read"):
-                await transport.run(":put hello")
+                await transport.run(Command(":put hello", changes=True))

@@ -2,6 +2,7 @@ from demo.commands import count, shorten
 from libs.core.ids import DevicePath, Nqn, Slot
 from libs.rdsclient import commands
 from libs.rdsclient.model import DiskSpec
+from tests.strategies.device import LATEST
 
 SLOT = Slot.parse("pvc-1")
 PATH = DevicePath.parse("/raid10/volumes/pvc-1.img")
@@ -10,21 +11,21 @@ PATH = DevicePath.parse("/raid10/volumes/pvc-1.img")
 def test_a_creation_is_shown_by_what_it_changes_and_reads() -> None:
     spec = DiskSpec(SLOT, PATH, 4096, Nqn.parse("nqn.2000-02.com.mikrotik:pvc-1"), 4420)
 
-    assert shorten([commands.create_disk(spec).line]) == (
+    assert shorten([commands.create_disk(LATEST, spec).line]) == (
         'if so: /disk/add type=file file-size=4096 slot="pvc-1" nvme-tcp-export=yes; '
         "read /disk, /file, /disk"
     )
 
 
 def test_a_deletion_is_shown_without_its_searches() -> None:
-    assert shorten([commands.remove_disk(SLOT, PATH).line]) == (
+    assert shorten([commands.remove_disk(LATEST, SLOT, PATH).line]) == (
         "if so: /disk/set … nvme-tcp-export=no; /disk/remove …; if so: /file/remove …; "
         "read /disk, /file, /disk"
     )
 
 
 def test_asking_whether_the_device_lives_is_not_counted() -> None:
-    lines = [commands.check_alive().line, commands.read_pool("raid10").line]
+    lines = [commands.check_alive().line, commands.read_pool(LATEST, "raid10").line]
 
     assert count(lines) == 1
     assert shorten(lines) == "read /disk"

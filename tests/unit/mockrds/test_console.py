@@ -17,6 +17,7 @@ from libs.mockrds.parser import parse
 from libs.rdsclient import commands, replies
 from libs.rdsclient.commands import quote
 from libs.rdsclient.model import DiskSpec, SlotState
+from tests.strategies.device import LATEST
 
 ADD = "/disk/add type=file slot={0} file-path=/raid10/{0}.img file-size=1G mount-filesystem=no"
 
@@ -253,9 +254,9 @@ def test_what_the_client_asks_for_is_what_it_reads_back(slot: Slot, size: int) -
     def do(command: commands.Command) -> SlotState:
         return replies.parse_slot(run(command.line, on), command, slot)
 
-    made, again = do(commands.create_disk(spec)), do(commands.create_disk(spec))
-    grown = do(commands.grow_disk(slot, size * 2, "raid10"))
-    gone = do(commands.remove_disk(slot, path))
+    made, again = do(commands.create_disk(LATEST, spec)), do(commands.create_disk(LATEST, spec))
+    grown = do(commands.grow_disk(LATEST, slot, size * 2, "raid10"))
+    gone = do(commands.remove_disk(LATEST, slot, path))
 
     assert made == again
     assert made.disk is not None

@@ -9,6 +9,7 @@ from libs.core.ids import DevicePath, Nqn, Slot
 from libs.rdsclient import commands
 from libs.rdsclient.commands import literal_pattern, quote
 from libs.rdsclient.model import DiskSpec
+from tests.strategies.device import LATEST
 
 SPEC = DiskSpec(
     slot=Slot.parse("pvc-1"),
@@ -67,7 +68,7 @@ def test_a_literal_pattern_matches_its_text_and_nothing_else(text: str, other: s
 
 
 def test_creating_a_disk_sends_exact_bytes_and_never_lets_the_device_mount_it() -> None:
-    line = commands.create_disk(SPEC).line
+    line = commands.create_disk(LATEST, SPEC).line
 
     assert " file-size=1073741824 " in line
     assert " mount-filesystem=no " in line
@@ -77,12 +78,15 @@ def test_creating_a_disk_sends_exact_bytes_and_never_lets_the_device_mount_it() 
 @pytest.mark.parametrize(
     ("command", "verbs"),
     [
-        (commands.create_disk(SPEC), {"/disk/add"}),
-        (commands.grow_disk(SPEC.slot, 2**31, "raid10"), {"/disk/set"}),
-        (commands.remove_disk(SPEC.slot, SPEC.path), {"/disk/set", "/disk/remove", "/file/remove"}),
-        (commands.read_slot(SPEC.slot, "raid10"), set()),
-        (commands.list_disks(("pvc-", "vol-")), set()),
-        (commands.read_pool("raid10"), set()),
+        (commands.create_disk(LATEST, SPEC), {"/disk/add"}),
+        (commands.grow_disk(LATEST, SPEC.slot, 2**31, "raid10"), {"/disk/set"}),
+        (
+            commands.remove_disk(LATEST, SPEC.slot, SPEC.path),
+            {"/disk/set", "/disk/remove", "/file/remove"},
+        ),
+        (commands.read_slot(LATEST, SPEC.slot, "raid10"), set()),
+        (commands.list_disks(LATEST, ("pvc-", "vol-")), set()),
+        (commands.read_pool(LATEST, "raid10"), set()),
     ],
 )
 def test_a_command_changes_only_what_it_is_for_and_only_under_a_condition(
@@ -97,6 +101,9 @@ def test_a_command_changes_only_what_it_is_for_and_only_under_a_condition(
 
 
 def test_every_command_is_one_line() -> None:
-    for command in (commands.create_disk(SPEC), commands.remove_disk(SPEC.slot, SPEC.path)):
+    for command in (
+        commands.create_disk(LATEST, SPEC),
+        commands.remove_disk(LATEST, SPEC.slot, SPEC.path),
+    ):
         assert "\n" not in command.line
         assert command.line.isascii()

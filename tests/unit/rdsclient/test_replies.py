@@ -10,6 +10,7 @@ from libs.core.ids import Slot
 from libs.rdsclient import commands, replies
 from libs.rdsclient.errors import EntryExists, GarbledReply
 from libs.rdsclient.model import BackingFile, Export, FileDisk, Pool, Release
+from tests.strategies.device import LATEST
 
 DISK: dict[str, Any] = {
     ".id": "*1F",
@@ -30,9 +31,9 @@ POOL = {
     "size": 16003143565312,
     "free": 5,
 }
-LIST = commands.list_disks(("pvc-",))
+LIST = commands.list_disks(LATEST, ("pvc-",))
 SLOT = Slot.parse("pvc-1")
-READ = commands.read_slot(SLOT, "raid10")
+READ = commands.read_slot(LATEST, SLOT, "raid10")
 
 
 def answer(*documents: object) -> str:

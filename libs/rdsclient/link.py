@@ -1,0 +1,172 @@
+"""The lasting connection to a device: made, watched, and made again, for ever."""
+
+import asyncio
+import enum
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+import asyncssh
+import structlog
+
+from libs.core.errors import OutcomeUnknown, Unreachable
+from libs.rdsclient.commands import check_alive
+from libs.rdsclient.config import RdsConfig
+from libs.rdsclient.connect import connect
+from libs.rdsclient.errors import DeviceAway
+from libs.rdsclient.execs import DiedUnsent, Reply, run_line
+
+log = structlog.get_logger(__name__)
+
+_BACKOFF = (1.0, 2.0, 4.0, 8.0, 16.0)
+_JITTER = 0.1
+
+Connect = Callable[[RdsConfig], Awaitable[asyncssh.SSHClientConnection]]
+
+
+class LinkState(enum.Enum):
+    """Where the connection stands."""
+
+    CONNECTING = "connecting"
+    UP = "up"
+    AWAY = "away"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStatus:
+    """A state, the number of the connection (counted from 1), and why there is none."""
+
+    state: LinkState
+    epoch: int
+    reason: str = ""
+
+
+class Link:
+    """A device's connection. `keep_connected` has to run for anything to happen.
+
+    Attributes:
+        status: where the connection stands.
+        connection: the connection while it is up.
+        problem: what a caller gets while the device is away.
+    """
+
+    def __init__(self, config: RdsConfig, on_change: Callable[[], None]) -> None:
+        self.config = config
+        self.status = LinkStatus(LinkState.CONNECTING, 0)
+        self.connection: asyncssh.SSHClientConnection | None = None
+        self.problem: Unreachable = DeviceAway("")
+        self._on_change = on_change
+        self._changed = asyncio.Condition()
+        self._heard = asyncio.Event()
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a command can be sent now."""
+        return self.connection is not None and not self.connection.is_closed()
+
+    async def run_line(self, line: str) -> Reply:
+        """Run one line over the connection; see `execs.run_line` for what it raises."""
+        if self.connection is None:
+            raise DiedUnsent(f"there is no connection to the device at {self.config.address}")
+        epoch = self.status.epoch
+        reply = await run_line(self.connection, line, self.config.address, epoch)
+        self._heard.set()
+        return reply
+
+    async def wait_for_connection(self, after: int) -> int:
+        """Wait until there is a connection newer than number `after`; return its number."""
+        async with self._changed:
+            await self._changed.wait_for(
+                lambda: self.status.state is LinkState.UP and self.status.epoch > after
+            )
+            return self.status.epoch
+
+    async def watch(self) -> AsyncIterator[LinkStatus]:
+        """Yield the status now, and whenever it has changed; short-lived ones may be left out."""
+        seen: LinkStatus | None = None
+        while True:
+            async with self._changed:
+                while self.status == seen:
+                    await self._changed.wait()
+                seen = self.status
+            yield seen
+
+    async def keep_connected(self, connector: Connect = connect) -> None:
+        """Connect, watch, and connect again, for ever."""
+        failures = 0
+        while True:
+            try:
+                connection = await connector(self.config)
+            except Exception as error:  # noqa: BLE001 (whatever it was, the next try may succeed)
+                await self._away(error, failures)
+                failures += 1
+                continue
+            failures, self.problem = 0, DeviceAway("")
+            epoch = self.status.epoch + 1
+            log.info("device connected", device=self.config.address, epoch=epoch)
+            await self._set(LinkStatus(LinkState.UP, epoch), connection)
+            try:
+                await self._until_dead(connection)
+            finally:
+                connection.abort()
+            log.warning("device connection lost", device=self.config.address)
+            await self._set(LinkStatus(LinkState.CONNECTING, epoch), None)
+
+    async def _away(self, error: Exception, failures: int) -> None:
+        problem = error
+        if not isinstance(problem, Unreachable):
+            problem = DeviceAway(
+                f"no connection to the device at {self.config.address}", detail=repr(error)
+            )
+        delay = _BACKOFF[min(failures, len(_BACKOFF) - 1)]
+        delay *= 1 + random.uniform(-_JITTER, _JITTER)  # noqa: S311 (not for secrets)
+        if problem.message != self.problem.message:
+            log.warning(
+                "device away",
+                reason=problem.message,
+                detail=problem.detail,
+                retry_in=round(delay, 1),
+            )
+        self.problem = problem
+        await self._set(LinkStatus(LinkState.AWAY, self.status.epoch, problem.message), None)
+        await asyncio.sleep(delay)
+
+    async def _set(
+        self, status: LinkStatus, connection: asyncssh.SSHClientConnection | None
+    ) -> None:
+        async with self._changed:
+            self.status, self.connection = status, connection
+            self._changed.notify_all()
+        self._on_change()
+
+    async def _until_dead(self, connection: asyncssh.SSHClientConnection) -> None:
+        closed = asyncio.ensure_future(connection.wait_closed())
+        try:
+            while True:
+                self._heard.clear()
+                await asyncio.wait({closed}, timeout=self.config.keepalive_interval)
+                if closed.done() or not (self._heard.is_set() or await self._answers(connection)):
+                    return
+        finally:
+            closed.cancel()
+
+    async def _answers(self, connection: asyncssh.SSHClientConnection) -> bool:
+        line = check_alive().line
+        probe = asyncio.create_task(
+            run_line(connection, line, self.config.address, self.status.epoch)
+        )
+        try:
+            done, _ = await asyncio.wait({probe}, timeout=self.config.keepalive_timeout)
+        finally:
+            probe.cancel()
+        # A refused session is an answer too: the peer is alive, only busy.
+        return bool(done) and not isinstance(probe.exception(), OutcomeUnknown)
+
+    def close(self) -> None:
+        """Drop the connection; nothing is sent any more."""
+        connection, self.connection = self.connection, None
+        self.problem = DeviceAway("the connection to the device is being shut down")
+        self.status = LinkStatus(LinkState.AWAY, self.status.epoch, self.problem.message)
+        if connection is not None:
+            connection.abort()
+        self._on_change()
