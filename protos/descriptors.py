@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
+from types import MappingProxyType
 
 from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor
@@ -43,7 +44,7 @@ def secret_fields() -> Mapping[str, frozenset[str]]:
             names = frozenset(field.name for field in message.fields if is_secret(field))
             if names:
                 secret[message.full_name] = names
-    return secret
+    return MappingProxyType(secret)
 
 
 def _messages(file: FileDescriptor) -> Iterator[Descriptor]:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from libs.core.errors import InUse, InvalidRequest
 
-_UNIX = "unix:"
 _MAX_PATH = 107
 
 
@@ -19,8 +18,9 @@ def parse_endpoint(text: str) -> Path:
     Raises:
         InvalidRequest: it is none of these, or longer than a socket's path may be.
     """
-    rest = text.removeprefix(_UNIX)
-    path = rest.removeprefix("//") if rest is not text else text
+    path = (
+        text.removeprefix("unix://") if text.startswith("unix://") else text.removeprefix("unix:")
+    )
     if not path.startswith("/"):
         raise InvalidRequest("the endpoint must be a unix socket such as unix:///csi/csi.sock")
     if len(os.fsencode(path)) > _MAX_PATH:
@@ -35,6 +35,8 @@ def bind(path: Path) -> socket.socket:
         InUse: another process serves there, or what is there is not a socket.
         InvalidRequest: the directory is not there, or may not be written to.
     """
+    if not path.parent.is_dir():
+        raise InvalidRequest(f"no socket can be made at {path}: its directory does not exist")
     _remove_stale(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     # The mode has to be right from the start: between bind and chmod anybody could connect.

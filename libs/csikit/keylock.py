@@ -7,11 +7,15 @@ from typing import Any, TypeVar
 
 import structlog
 
-from libs.core.errors import Busy, RdsCsiError
+from libs.core.errors import Busy, OutcomeUnknown, RdsCsiError, Unreachable
+from libs.csikit.redact import render_traceback
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+
+_CANCEL_LIMIT = 5.0
+"""Seconds that cancelled work has to clean up after itself."""
 
 
 class KeyedTasks:
@@ -19,45 +23,76 @@ class KeyedTasks:
 
     A caller whose deadline passes goes away; the change it asked for does not, because its command
     may be on the device already. The key stays taken until the change has ended, so a retry is told
-    that it is in hand instead of racing it.
+    that it is in hand instead of racing it. Nobody ever waits for a key.
     """
 
     def __init__(self) -> None:
         self._in_hand: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._closed = False
 
-    async def run(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
-        """Run `work` unless something is in hand for `key`, and return its result.
+    async def run(self, keys: str | tuple[str, ...], work: Callable[[], Awaitable[T]]) -> T:
+        """Run `work` unless something is in hand for one of the keys, and return its result.
+
+        Several keys are taken all at once or not at all.
 
         Raises:
             Busy: something is; nothing was started.
+            Unreachable: this has been closed; nothing was started.
+            OutcomeUnknown: the work was cut off at shut-down.
         """
-        if key in self._in_hand:
-            raise Busy(f"an operation on volume {key} is in progress")
-        self._in_hand.add(key)
-        task = asyncio.ensure_future(self._work(key, work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task = self._start((keys,) if isinstance(keys, str) else keys, work)
         try:
-            return await asyncio.shield(task)
+            # Unlike awaiting it, this leaves the task alone when the caller is cancelled.
+            await asyncio.wait((task,))
         except asyncio.CancelledError:
             task.add_done_callback(_report_unheard)
             raise
+        if task.cancelled():
+            raise OutcomeUnknown("the service is shutting down")
+        return task.result()
 
-    async def _work(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
-        try:
+    def _start(self, keys: tuple[str, ...], work: Callable[[], Awaitable[T]]) -> "asyncio.Task[T]":
+        if self._closed:
+            raise Unreachable("the service is shutting down")
+        for key in keys:
+            if key in self._in_hand:
+                raise Busy(f"an operation on volume {key} is in progress")
+
+        async def run() -> T:
             return await work()
-        finally:
-            self._in_hand.discard(key)
+
+        def release(task: "asyncio.Task[T]") -> None:
+            self._in_hand.difference_update(keys)
+            self._tasks.discard(task)
+
+        task = asyncio.create_task(run())
+        self._in_hand.update(keys)
+        self._tasks.add(task)
+        # Not at the end of the coroutine: one that is cancelled before it began never gets there.
+        task.add_done_callback(release)
+        return task
+
+    async def wait_idle(self, limit: float) -> bool:
+        """Wait up to `limit` seconds for what is in hand now; return whether all of it ended."""
+        tasks = set(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks, timeout=limit)
+        return all(task.done() for task in tasks)
 
     async def aclose(self, limit: float) -> None:
-        """Wait up to `limit` seconds for what is in hand, then cancel what is left."""
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=limit)
-        for task in set(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(set(self._tasks))
+        """Refuse new work, wait up to `limit` seconds for what is in hand, and cancel what is left.
+
+        Ends at most five seconds after the limit, whatever the work does.
+        """
+        self._closed = True
+        try:
+            await self.wait_idle(limit)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            if not await self.wait_idle(_CANCEL_LIMIT):
+                log.error("work goes on after it was cancelled", count=len(self._tasks))
 
 
 def _report_unheard(task: "asyncio.Task[Any]") -> None:
@@ -68,7 +103,7 @@ def _report_unheard(task: "asyncio.Task[Any]") -> None:
     if isinstance(error, RdsCsiError):
         log.warning("work failed after its caller had left", error=str(error), detail=error.detail)
     elif error is not None:
-        log.error("work failed after its caller had left", exc_info=error)
+        log.error("work failed after its caller had left", exception=render_traceback(error))
 
 
 @contextlib.asynccontextmanager

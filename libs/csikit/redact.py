@@ -1,5 +1,6 @@
-"""Requests for the log, without their secrets."""
+"""Requests and bugs for the log, without secrets."""
 
+import traceback
 from typing import Any, Protocol
 
 from protos.descriptors import secret_fields
@@ -34,3 +35,11 @@ def redacted(method: str, message: _Message) -> dict[str, Any]:
 def _cut(value: object) -> object:
     text = str(value)
     return value if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def render_traceback(error: BaseException) -> str:
+    """Return a traceback without the values of local variables.
+
+    The renderer for people shows them where `rich` is installed: requests, with their secrets.
+    """
+    return "".join(traceback.format_exception(error)).rstrip()

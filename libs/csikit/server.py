@@ -8,7 +8,7 @@ connected. The pin of grpclib is exact for this reason, and a test of the drain 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import structlog
 from grpclib.config import Configuration
@@ -25,7 +25,7 @@ from libs.csikit.calls import Calls
 from protos.descriptors import descriptor_pool
 
 if TYPE_CHECKING:
-    from asyncio.transports import BaseTransport
+    from asyncio.transports import BaseTransport, WriteTransport
 
     from grpclib._typing import IServable
 
@@ -34,7 +34,8 @@ log = structlog.get_logger(__name__)
 MAX_STREAMS = 1000
 """Calls at once on one connection; grpclib allows 100, and a sidecar uses one connection."""
 
-_CLOSE_LIMIT = 2.0
+_CLOSE_LIMIT = 1.0
+"""Seconds for each of the two steps that come after the drain."""
 
 
 class _Protocol(H2Protocol):
@@ -46,30 +47,52 @@ class _Protocol(H2Protocol):
 
     def connection_made(self, transport: "BaseTransport") -> None:
         super().connection_made(transport)
+        # Kept here too: grpclib forgets it when the client says goodbye first.
+        self._socket = cast("WriteTransport", transport)
         self.connection._connection.update_settings(  # noqa: SLF001
             {SettingCodes.MAX_CONCURRENT_STREAMS: MAX_STREAMS}
         )
         self.connection.flush()
-        self._server.connections.add(self)
+        self._server.remember(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._server.connections.discard(self)
+        self._server.forget(self)
         super().connection_lost(exc)
 
     def say_goodbye(self) -> None:
         """Send GOAWAY, so that the client connects anew, and close when it is written."""
+        if self.connection.is_closing():
+            return
         with contextlib.suppress(ProtocolError):
             self.connection._connection.close_connection()  # noqa: SLF001
             self.connection.flush()
-        self.connection._transport.close()  # noqa: SLF001
+        self._socket.close()
+
+    def abort(self) -> None:
+        """Close without waiting for a client that does not read."""
+        self._socket.abort()
 
 
 class _DrainingServer(Server):
     def __init__(self, services: "Collection[IServable]") -> None:
         super().__init__(services, config=Configuration())
         self.connections: set[_Protocol] = set()
+        self._all_gone = asyncio.Event()
+        self._all_gone.set()
+
+    def remember(self, connection: _Protocol) -> None:
+        self.connections.add(connection)
+        self._all_gone.clear()
+
+    def forget(self, connection: _Protocol) -> None:
+        self.connections.discard(connection)
+        if not self.connections:
+            self._all_gone.set()
 
     def _protocol_factory(self) -> H2Protocol:
+        # Every so often this lets go of handlers whose connection has gone: probes connect anew
+        # every few seconds for as long as the process lives.
+        self.__gc_step__()
         handler = Handler(self._mapping, self._codec, self._status_details_codec, self.__dispatch__)
         self._handlers.add(handler)
         return _Protocol(handler, self)
@@ -79,13 +102,23 @@ class _DrainingServer(Server):
         if self._server is not None:
             self._server.close()
 
-    async def close_connections(self) -> None:
-        """Cancel what is left of the calls, and close every connection."""
+    async def close_connections(self, limit: float) -> None:
+        """Cancel what is left of the calls, and close every connection.
+
+        A client that has not read everything after `limit` seconds does not get the rest.
+        """
         for handler in self._handlers:
             handler.close()
-        await asyncio.gather(*(handler.wait_closed() for handler in self._handlers))
         for connection in list(self.connections):
             connection.say_goodbye()
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(limit):
+                    await self._all_gone.wait()
+                    await asyncio.gather(*(handler.wait_closed() for handler in self._handlers))
+        finally:
+            for connection in list(self.connections):
+                connection.abort()
 
 
 class Readiness:
@@ -108,7 +141,8 @@ async def open_server(
     """Serve on a unix socket until the block ends; then drain.
 
     Health and reflection are served beside the services. At the end new calls are refused with
-    UNAVAILABLE, those in hand have `drain_seconds` to finish, and the socket goes away.
+    UNAVAILABLE, those in hand have `drain_seconds` to finish, and the socket goes away. Then what
+    is left is answered with UNAVAILABLE, and all is over within two more seconds.
 
     Raises:
         InvalidRequest: the target is not a unix socket, or cannot be made.
@@ -132,8 +166,13 @@ async def open_server(
         endpoint.remove(path, own)
         server.stop_listening()
         listener.close()
+        await _end(server, calls, drain_seconds)
+
+
+async def _end(server: _DrainingServer, calls: Calls, drain_seconds: float) -> None:
+    try:
         if not await calls.drain(drain_seconds):
-            log.warning("calls were cut off at shut-down", in_flight=calls.in_flight)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSE_LIMIT):
-                await server.close_connections()
+            log.warning("calls are cut off at shut-down", in_flight=calls.in_flight)
+            await calls.cut_off(_CLOSE_LIMIT)
+    finally:
+        await server.close_connections(_CLOSE_LIMIT)

@@ -1,10 +1,11 @@
 """The simulated device's state: pools, disks and files, and the rules by which they change."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from libs.mockrds.dataplane import DataPlane, NoData
 from libs.mockrds.errors import ConsoleError
+from libs.mockrds.files import FileStore, Pool
 from libs.mockrds.values import Item, Scalar, parse_size
 
 # Property: (default, kind). A kind of None is fixed: it cannot be set.
@@ -31,19 +32,10 @@ _DISK_PROPERTIES: Mapping[str, tuple[Scalar, type | None]] = {
     "file-offset": (0, int),
     "comment": ("", str),
 }
+_SINCE = {"nvme-tcp-server-nqn": (7, 21), "mount-filesystem": (7, 17)}
 _SECRET = frozenset({"nvme-tcp-server-password"})
 _DISK_TYPES = frozenset({"file"})
-
-
-@dataclass(slots=True)
-class Pool:
-    """A mounted filesystem; sizes in bytes. `used` is what is taken by other than our files."""
-
-    mount_point: str
-    size: int
-    filesystem: str = "xfs"
-    used: int = 0
-    mounted: bool = True
+_FILE_DISKS = (7, 17)
 
 
 @dataclass(slots=True)
@@ -59,25 +51,57 @@ class Disk:
         return str(self.properties["file-path"]).lstrip("/")
 
 
-@dataclass
-class Device:
+@dataclass(slots=True)
+class Subvolume:
+    """A Btrfs subvolume: a directory of its pool that can be snapshotted."""
+
+    id: str
+    label: str
+    fullname: str
+    parent: str = ""
+    read_only: bool = False
+
+    @property
+    def directory(self) -> str:
+        """Where its files are, as `/file` spells it."""
+        return f"{self.label}/{self.fullname}"
+
+
+@dataclass(kw_only=True)
+class Device(FileStore):
     """A RouterOS device with storage. Every method is one uninterrupted change.
 
     Attributes:
         version: what `/system resource` reports.
         strict_empty: whether `set` and `remove` of nothing say `no such item`; unknown on hardware.
-        files: the size in bytes of each file, by name without a leading slash.
+        read_only_user: whether every change is refused.
+        json_decimals: whether JSON has whole numbers as `443.000000`.
     """
 
-    pools: list[Pool]
     version: str = "7.24.4 (stable)"
     board: str = "RDS2216"
     identity: str = "rds"
     strict_empty: bool = False
-    plane: DataPlane = field(default_factory=NoData)
     disks: list[Disk] = field(default_factory=list)
-    files: dict[str, int] = field(default_factory=dict)
+    subvolumes: list[Subvolume] = field(default_factory=list)
+    read_only_user: bool = False
+    json_decimals: bool = False
     _next_id: int = 0x20
+
+    @property
+    def release(self) -> tuple[int, int]:
+        """Major and minor of the version."""
+        major, minor = re.match(r"(\d+)\.(\d+)", self.version).groups()  # type: ignore[union-attr] # set by us
+        return int(major), int(minor)
+
+    def knows(self, name: str) -> bool:
+        """Whether a disk item has a property of this name in this release."""
+        return name in _DISK_PROPERTIES and _SINCE.get(name, (0, 0)) <= self.release
+
+    def check_writable(self) -> None:
+        """Refuse changes by a user that may only read; the wording is from people's reports."""
+        if self.read_only_user:
+            raise ConsoleError("failure: not enough permissions (9)")
 
     # Disks
 
@@ -85,20 +109,19 @@ class Device:
         """Add a file disk and its backing file; return its ID."""
         properties = {name: default for name, (default, _) in _DISK_PROPERTIES.items()}
         properties |= self._checked(given)
-        if properties["type"] not in _DISK_TYPES:
+        if properties["type"] not in _DISK_TYPES or self.release < _FILE_DISKS:
             raise ConsoleError("input does not match any value of type")
         for needed in ("slot", "file-path"):
             if not properties[needed]:
                 raise ConsoleError(f"failure: {needed} must be specified")
         self._check_unique(properties, None)
-        disk = Disk(f"*{self._next_id:X}", properties)
+        disk = Disk(f"*{self._take_id():X}", properties)
         # A file that is there already is taken as it is: what the device does is not known.
         wanted = max(self.files.get(disk.file_name, 0), int(properties["file-size"]))
         if not wanted:
             raise ConsoleError("failure: file-size must be specified")
-        self._resize_file(disk.file_name, wanted)
+        self.resize_file(disk.file_name, wanted)
         properties["file-size"] = wanted
-        self._next_id += 1
         self.disks.append(disk)
         return disk.id
 
@@ -112,7 +135,7 @@ class Device:
                 if size < int(disk.properties["file-size"]):
                     # What a device does is not known; the driver must never ask for it.
                     raise ConsoleError("failure: cannot shrink file")
-                self._resize_file(disk.file_name, size)
+                self.resize_file(disk.file_name, size)
             disk.properties |= changes
 
     def remove_disks(self, ids: Iterable[str]) -> None:
@@ -122,16 +145,20 @@ class Device:
 
     def list_disks(self) -> list[Item]:
         """Return the properties of all disk items, pools first."""
-        return [
-            *(self._pool_item(i, p) for i, p in enumerate(self.pools)),
-            *map(_disk_item, self.disks),
-        ]
+        pools = [self._pool_item(i, pool) for i, pool in enumerate(self.pools)]
+        return [*pools, *map(self._disk_item, self.disks)]
+
+    def _disk_item(self, disk: Disk) -> Item:
+        shown = {k: v for k, v in disk.properties.items() if k not in _SECRET and self.knows(k)}
+        # `type` and `slot` come first, as on the device.
+        first = {name: shown.pop(name) for name in ("type", "slot")}
+        return {".id": disk.id, **first, **shown, "size": disk.properties["file-size"]}
 
     def _pool_item(self, index: int, pool: Pool) -> Item:
         item: dict[str, Scalar] = {
             ".id": f"*{index + 1:X}",
-            "slot": pool.mount_point,
             "type": "raid",
+            "slot": pool.mount_point,
             "fs": pool.filesystem,
             "size": pool.size,
             "nvme-tcp-export": False,
@@ -140,11 +167,9 @@ class Device:
             item |= {"free": self.free(pool), "mount-point": pool.mount_point, "state": "clean"}
         return item
 
-    def free(self, pool: Pool) -> int:
-        """Return the free bytes of a pool."""
-        inside = pool.mount_point + "/"
-        taken = sum(size for name, size in self.files.items() if name.startswith(inside))
-        return max(pool.size - pool.used - taken, 0)
+    def _take_id(self) -> int:
+        self._next_id += 1
+        return self._next_id
 
     def _addressed(self, ids: Iterable[str]) -> list[Disk]:
         ids = list(ids)
@@ -193,20 +218,48 @@ class Device:
         for name in [names[i] for i in ids]:
             if any(disk.file_name == name for disk in self.disks):
                 raise ConsoleError("failure: file is in use")
-            del self.files[name]
-            self.plane.remove(name)
+            self.drop_file(name)
 
-    def _resize_file(self, name: str, size: int) -> None:
-        pool = next(
-            (p for p in self.pools if p.mounted and name.startswith(p.mount_point + "/")), None
-        )
-        if pool is None:
-            raise ConsoleError("failure: no such directory")
-        if size - self.files.get(name, 0) > self.free(pool):
-            # Nobody has recorded what a full device says; this wording is from people's reports.
-            raise ConsoleError("failure: not enough space")
-        self.plane.resize(name, size)
-        self.files[name] = size
+    # Btrfs
+
+    def list_subvolumes(self) -> list[Item]:
+        """Return the properties of all subvolumes."""
+        return [
+            {
+                ".id": sub.id,
+                "fs": sub.label,
+                "parent": sub.parent,
+                "name": sub.fullname.rpartition("/")[2],  # it loses its folder (manual, Btrfs)
+                "fullname": sub.fullname,
+                "read-only": sub.read_only,
+            }
+            for sub in self.subvolumes
+        ]
+
+    def add_subvolume(self, label: str, name: str, parent: str, *, read_only: bool) -> None:
+        """Make a subvolume, or a snapshot that shares the content of its parent."""
+        pool = next((p for p in self.pools if p.mounted and p.mount_point == label), None)
+        if pool is None or pool.filesystem != "btrfs":
+            raise ConsoleError("input does not match any value of fs")
+        known = {sub.fullname: sub for sub in self.subvolumes if sub.label == label}
+        if name in known:
+            raise ConsoleError("failure: already have subvolume with such name")
+        if parent and parent not in known:
+            raise ConsoleError("input does not match any value of parent")
+        made = Subvolume(f"*B{self._take_id():X}", label, name, parent, read_only)
+        self.subvolumes.append(made)
+        if parent:
+            self.share(known[parent].directory + "/", made.directory + "/")
+
+    def remove_subvolumes(self, ids: Iterable[str]) -> None:
+        """Remove subvolumes with all that is in them, unless a disk uses a file in one."""
+        for sub in [sub for sub in self.subvolumes if sub.id in set(ids)]:
+            inside = [name for name in self.files if name.startswith(sub.directory + "/")]
+            if any(disk.file_name in inside for disk in self.disks):
+                raise ConsoleError("failure: subvolume is in use")
+            for name in inside:
+                self.drop_file(name)
+            self.subvolumes.remove(sub)
 
     # System
 
@@ -226,15 +279,5 @@ class Device:
         }
 
 
-def known_property(name: str) -> bool:
-    """Whether a disk item has a property of this name."""
-    return name in _DISK_PROPERTIES
-
-
 def _spelled(value: Scalar) -> str:
     return str(value) if not isinstance(value, bool) else ("yes" if value else "no")
-
-
-def _disk_item(disk: Disk) -> Item:
-    shown = {name: value for name, value in disk.properties.items() if name not in _SECRET}
-    return {".id": disk.id, **shown, "size": disk.properties["file-size"]}

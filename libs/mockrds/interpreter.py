@@ -3,35 +3,30 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from libs.mockrds import render
-from libs.mockrds.device import Device, known_property
+from libs.mockrds.device import Device
 from libs.mockrds.errors import ConsoleError, ScriptError
+from libs.mockrds.evaluate import NO_ITEM, Evaluator
 from libs.mockrds.parser import parse
+from libs.mockrds.render import Console
 from libs.mockrds.syntax import (
     Argument,
-    Binary,
-    Block,
     Command,
-    Expression,
-    Literal,
-    Property,
     Script,
-    Substitution,
-    Unary,
-    Variable,
 )
-from libs.mockrds.values import Item, Scalar, Value, compare, text_of, to_json
+from libs.mockrds.values import Item, Scalar, Value, text_of, to_json
 
-_NO_ITEM: Item = {}
+_OPTIONS = (7, 16)
+"""The first release with options of `:serialize`."""
 
 
-class Interpreter:
+class Interpreter(Evaluator):
     """One exec: a line, its output, its variables."""
 
-    def __init__(self, device: Device, width: int = 80) -> None:
+    def __init__(self, device: Device, console: Console | None = None) -> None:
+        super().__init__()
         self._device = device
-        self._width = width
+        self._console = console or Console()
         self._out: list[str] = []
-        self._variables: dict[str, Value] = {}
 
     def run(self, line: str) -> tuple[str, str]:
         """Run a line; return what it printed, and the error text that it ended with, if any.
@@ -40,7 +35,7 @@ class Interpreter:
         """
         error = ""
         try:
-            self._script(parse(line))
+            self._script(parse(line, self._device.release))
         except ConsoleError as failure:
             error = failure.text
             self._print(error)
@@ -58,10 +53,13 @@ class Interpreter:
     def _command(self, command: Command) -> Value:
         if not command.menu:
             return self._globals[command.name](self, command)
-        if command.menu == ("disk",):
-            return self._items(command, self._device.list_disks())
-        if command.menu == ("file",):
-            return self._items(command, self._device.list_files())
+        listed = {
+            ("disk",): self._device.list_disks,
+            ("disk", "btrfs", "subvolume"): self._device.list_subvolumes,
+            ("file",): self._device.list_files,
+        }
+        if command.menu in listed:
+            return self._items(command, listed[command.menu]())
         if command.menu == ("system", "resource"):
             return self._single(command, self._device.resource())
         return self._single(command, {"name": self._device.identity})
@@ -76,16 +74,51 @@ class Interpreter:
                 return self._show(command, self._filtered(command, items))
             case "get":
                 return self._get(command, items)
-            case "add":
-                return self._device.add_disk(self._properties(command))
-            case "set":
-                self._device.set_disks(self._ids(command, items), self._properties(command))
+            case "monitor-traffic":
+                return self._traffic(command, items)
+        self._device.check_writable()
+        self._change(command, items)
+        return None
+
+    def _change(self, command: Command, items: Sequence[Item]) -> None:
+        device = self._device
+        match command.menu, command.name:
+            case ("disk",), "add":
+                device.add_disk(self._properties(command))
+            case ("disk",), "set":
+                device.set_disks(self._ids(command, items), self._properties(command))
+            case ("disk",), _:
+                device.remove_disks(self._ids(command, items))
+            case ("file",), "copy":
+                given = self._texts(command)
+                device.copy_file(given.get("src", ""), given.get("dst", ""))
+            case ("file",), _:
+                device.remove_files(self._ids(command, items))
+            case _, "add":
+                given = self._texts(command)
+                frozen = given.get("read-only") in {"yes", "true"}
+                label, name = given.get("fs", ""), given.get("name", "")
+                device.add_subvolume(label, name, given.get("parent", ""), read_only=frozen)
             case _:
-                ids = self._ids(command, items)
-                if command.menu == ("disk",):
-                    self._device.remove_disks(ids)
-                else:
-                    self._device.remove_files(ids)
+                device.remove_subvolumes(self._ids(command, items))
+
+    def _texts(self, command: Command) -> dict[str, str]:
+        named = self._named(command)
+        return {name: text_of(self._value(value, NO_ITEM)) for name, value in named.items()}
+
+    def _traffic(self, command: Command, items: Sequence[Item]) -> Value:
+        slot = text_of(self._only(command))
+        if not any(item["slot"] == slot for item in items):
+            raise ConsoleError("input does not match any value of disk")
+        idle: Item = {
+            "read-ops-per-second": 0,
+            "read-rate": "0bps",
+            "write-ops-per-second": 12,
+            "write-rate": "12.8Mbps",
+            "read-time": "0ms",
+            "in-flight-ops": 0,
+        }
+        self._out.extend(render.print_properties(idle))
         return None
 
     def _filtered(self, command: Command, items: Sequence[Item]) -> list[Item]:
@@ -101,7 +134,7 @@ class Interpreter:
         if "count-only" in flags:
             self._print(str(len(items)))
         else:
-            self._out.extend(render.print_detail(items, self._width))
+            self._out.extend(render.print_detail(items, self._console))
         return None
 
     def _single(self, command: Command, item: Item) -> Value:
@@ -114,7 +147,7 @@ class Interpreter:
 
     def _get(self, command: Command, items: Sequence[Item]) -> Value:
         values = self._positional(command)
-        names = {a.name: self._value(a.value, _NO_ITEM) for a in command.arguments if a.name}
+        names = {a.name: self._value(a.value, NO_ITEM) for a in command.arguments if a.name}
         address = names.get("number", values[0] if values else None)
         wanted = self._list(address)
         found = [item for item in items if item[".id"] in wanted]
@@ -138,19 +171,14 @@ class Interpreter:
             raise ConsoleError("no such item")
         return ids
 
-    def _list(self, value: Value) -> list[str]:
-        if isinstance(value, str | int):
-            return [part for part in str(value).split(",") if part]
-        return [str(part) for part in value or ()]
-
     def _properties(self, command: Command) -> dict[str, Scalar]:
         properties: dict[str, Scalar] = {}
         for argument in command.arguments:
             if not argument.name:
                 continue
-            if not known_property(argument.name):
+            if not self._device.knows(argument.name):
                 raise _bad_parameter(argument)
-            value = self._value(argument.value, _NO_ITEM)
+            value = self._value(argument.value, NO_ITEM)
             properties[argument.name] = value if isinstance(value, str | int) else text_of(value)
         return properties
 
@@ -169,12 +197,17 @@ class Interpreter:
 
     def _serialize(self, command: Command) -> Value:
         names = self._named(command)
-        if text_of(self._value(names["to"], _NO_ITEM)) != "json" if "to" in names else True:
+        if text_of(self._value(names["to"], NO_ITEM)) != "json" if "to" in names else True:
             raise ConsoleError("input does not match any value of to")
-        options = text_of(self._value(names["options"], _NO_ITEM)) if "options" in names else ""
-        if options not in {"", "json.no-string-conversion"}:
+        options = text_of(self._value(names["options"], NO_ITEM)) if "options" in names else ""
+        known = {"", "json.no-string-conversion"} if self._device.release >= _OPTIONS else {""}
+        if options not in known:
             raise ConsoleError("input does not match any value of options")
-        return to_json(self._only(command), keep_strings=bool(options))
+        return to_json(
+            self._only(command),
+            keep_strings=bool(options),
+            decimals=self._device.json_decimals,
+        )
 
     def _if(self, command: Command) -> Value:
         names = self._named(command)
@@ -216,69 +249,6 @@ class Interpreter:
         "local": _assign,
         "set": _assign,
     }
-
-    # Values
-
-    def _only(self, command: Command) -> Value:
-        values = self._positional(command)
-        if not values:
-            raise ConsoleError("failure: a value is missing")
-        return values[0]
-
-    def _positional(self, command: Command) -> list[Value]:
-        return [self._value(a.value, _NO_ITEM) for a in command.arguments if not a.name]
-
-    def _named(self, command: Command) -> dict[str, Expression]:
-        return {a.name: a.value for a in command.arguments if a.name}
-
-    def _flags(self, command: Command) -> set[str]:
-        return {text_of(value) for value in self._positional(command)}
-
-    def _block(self, value: Expression) -> Value:
-        return self._script(value.script) if isinstance(value, Block) else None
-
-    def _truth(self, value: Value) -> bool:
-        if isinstance(value, bool):
-            return value
-        raise ConsoleError("conditional not boolean")
-
-    def _value(self, expression: Expression, item: Item) -> Value:
-        match expression:
-            case Literal(value):
-                return value
-            case Variable(name):
-                return self._variables.get(name)
-            case Property(name):
-                return item.get(name)
-            case Substitution(script):
-                return self._script(script)
-            case Unary() | Binary():
-                return self._operation(expression, item)
-            case Block():
-                return None
-
-    def _operation(self, expression: Unary | Binary, item: Item) -> Value:
-        if isinstance(expression, Unary):
-            return not self._truth(self._value(expression.operand, item))
-        operator, right = expression.operator, expression.right
-        first = self._value(expression.left, item)
-        if operator == "and":
-            return self._truth(first) and self._truth(self._value(right, item))
-        if operator == "or":
-            return self._truth(first) or self._truth(self._value(right, item))
-        return _combine(operator, first, self._value(right, item))
-
-
-def _combine(operator: str, first: Value, second: Value) -> Value:
-    if operator == ".":
-        return text_of(first) + text_of(second)
-    if operator in {"+", "-"}:
-        if not (isinstance(first, int) and isinstance(second, int)):
-            raise ConsoleError("cannot add or subtract what is not a number")
-        return first + second if operator == "+" else first - second
-    if operator not in {"=", "!=", "~"} and first is None:
-        return False  # an item without the property is not what is looked for
-    return compare(operator, first, second)
 
 
 def _bad_parameter(argument: Argument) -> ConsoleError:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from libs.core.version import __version__
 from libs.mockrds.control import HELP
-from libs.mockrds.device import Pool
+from libs.mockrds.files import Pool
 from libs.mockrds.server import DEFAULT_SESSIONS
 from libs.mockrds.values import parse_size
 

@@ -36,18 +36,22 @@ _END = frozenset(";\n]}")
 _MAX_DEPTH = 50
 
 
-def parse(text: str) -> Script:
-    """Parse a line.
+NEWEST = (7, 99)
+
+
+def parse(text: str, release: tuple[int, int] = NEWEST) -> Script:
+    """Parse a line as a release, given as major and minor, would.
 
     Raises:
         ScriptError: the console would refuse it; nothing of it may be run.
     """
-    return _Parser(text).script("")
+    return _Parser(text, release).script("")
 
 
 class _Parser:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, release: tuple[int, int]) -> None:
         self.text = text
+        self.release = release
         self.at = 0
         self.depth = 0
 
@@ -108,7 +112,7 @@ class _Parser:
         start = self.at
         if self.take(":"):
             name = self.match(_NAME)
-            if name not in GLOBALS:
+            if name not in GLOBALS or GLOBALS[name].since > self.release:
                 raise self.fail(f"bad command name {name}", start + 1)
             return self.arguments((), name, GLOBALS[name])
         if not self.take("/"):
@@ -126,10 +130,11 @@ class _Parser:
             word = self.match(_NAME)
             if not word:
                 raise self.fail("expected command name")
-            if path in MENUS and word in MENUS[path]:
-                return self.arguments(path, word, MENUS[path][word])
+            takes = MENUS.get(path, {}).get(word)
+            if takes is not None and takes.since <= self.release:
+                return self.arguments(path, word, takes)
             path = (*path, word)
-            if not is_menu(path):
+            if not is_menu(path, self.release):
                 raise self.fail(f"bad command name {word}", start)
             self.skip()
             self.take("/")

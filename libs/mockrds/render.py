@@ -1,36 +1,86 @@
 """How the console prints listings for people: wrapped, grouped, rounded. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from libs.mockrds.values import Item, Scalar
 
-_QUOTED = frozenset(
-    {
-        "slot",
-        "mount-point",
-        "state",
-        "model",
-        "nvme-tcp-server-nqn",
-        "nvme-tcp-server-allow-host-name",
-    }
+_BARE = frozenset(
+    {"type", "fs", "file-path", "raid-master", "media-interface", "name", "last-modified"}
 )
+_LEGEND = "Flags: B - BLOCK-DEVICE; M - MOUNTED; t - NVME-TCP-EXPORT"
 _INDENT = 6
+_NARROW_INDENT = 15
+_STEP = 1024
 
 
-def print_detail(items: Sequence[Item], width: int) -> list[str]:
-    """Return `print detail` of a listing, wrapped at `width` columns."""
-    lines = ["Flags: B - BLOCK-DEVICE; t - NVME-TCP-EXPORT"]
+@dataclass(frozen=True, slots=True)
+class Console:
+    """How a session's console prints.
+
+    Attributes:
+        width: columns, from the login suffix.
+        fold_inside: whether a value that does not fit is broken across lines, as seen on hardware;
+            otherwise the whole property moves to the next line.
+        numbered: whether row numbers and flags are printed; hardware left them out where it
+            listed a single item on a narrow console.
+    """
+
+    width: int = 80
+    fold_inside: bool = False
+    numbered: bool = True
+
+
+def print_detail(items: Sequence[Item], console: Console) -> list[str]:
+    """Return the lines of `print detail`."""
+    numbered = console.numbered or len(items) != 1
+    lines = [_LEGEND] if numbered else []
     for number, item in enumerate(items):
-        flags = "Bt" if item.get("nvme-tcp-export") is True else "B "
         words = [_property(name, value) for name, value in item.items() if name != ".id"]
-        line = f"{number:2} {flags}"
-        for word in words:
-            if len(line) + 1 + len(word) > width:
-                lines.append(line)
-                line = " " * (_INDENT - 1)
-            line += f" {word}"
-        lines.append(line)
+        start = f"{number:2} {_flags(item)}" if numbered else ""
+        lines += _wrap(start, words, console, _INDENT if numbered else _NARROW_INDENT)
+        if numbered:
+            lines.append("")
     return lines
+
+
+def _flags(item: Item) -> str:
+    exported = item.get("nvme-tcp-export") is True
+    mounted = "mount-point" in item
+    return f"{'B' if 'slot' in item else ' '}{'t' if exported else ' '}{'M' if mounted else ' '}"
+
+
+def _wrap(start: str, words: Sequence[str], console: Console, indent: int) -> list[str]:
+    lines = [start]
+    for word in words:
+        space = " " if lines[-1].strip() else ""
+        if len(lines[-1]) + len(space) + len(word) <= console.width:
+            lines[-1] += space + word
+        elif console.fold_inside:
+            lines += _fold(lines, space + word, console.width, indent)
+        elif lines[-1].strip():
+            lines.append(" " * indent + word)
+        else:
+            lines[-1] += word
+    return lines
+
+
+def _fold(lines: list[str], word: str, width: int, indent: int) -> list[str]:
+    """Put what fits of a property's value behind the last line; return the lines with the rest."""
+    # A name is never broken, and neither is an escape.
+    least = word.index("=") + 2
+    room = width - len(lines[-1])
+    if room < least:
+        return [" " * indent + word.lstrip()]
+    cut = room - (word[:room].endswith("\\"))
+    lines[-1] += word[:cut]
+    rest, step = word[cut:], max(width - indent, 2)
+    folded = []
+    while rest:
+        cut = step - (rest[:step].endswith("\\") and len(rest) > step)
+        folded.append(" " * indent + rest[:cut])
+        rest = rest[cut:]
+    return folded
 
 
 def print_properties(item: Item) -> list[str]:
@@ -40,13 +90,18 @@ def print_properties(item: Item) -> list[str]:
 
 
 def _property(name: str, value: Scalar) -> str:
-    if name == "size" and isinstance(value, int):
-        return f"size={value:,}".replace(",", " ")
+    if name in {"size", "free"} and isinstance(value, int):
+        return f"{name}={value:,}".replace(",", " ")
     if name == "file-size" and isinstance(value, int):
-        return f"file-size={_rounded(value)}"
-    if name in _QUOTED or value == "":
-        return f'{name}="{value}"'
+        return f"file-size={rounded(value)}"
+    if isinstance(value, str) and (name not in _BARE or not value):
+        return f'{name}="{_escaped(value)}"'
     return f"{name}={_shown(value)}"
+
+
+def _escaped(value: str) -> str:
+    out = value.replace("\\", "\\\\").replace('"', '\\"')
+    return out.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
 
 
 def _shown(value: Scalar) -> str:
@@ -55,10 +110,11 @@ def _shown(value: Scalar) -> str:
     return str(value)
 
 
-def _rounded(size: int) -> str:
+def rounded(size: int) -> str:
+    """Return a number of bytes as the console rounds it."""
     amount = float(size)
     for unit in ("B", "KiB", "MiB"):
-        if amount < 1024:  # noqa: PLR2004 (of one unit in the next)
+        if amount < _STEP:
             return f"{amount:.1f}{unit}"
-        amount /= 1024
+        amount /= _STEP
     return f"{amount:.1f}GiB"

@@ -5,7 +5,7 @@ import contextlib
 import re
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import asyncssh
 import structlog
@@ -13,6 +13,7 @@ import structlog
 from libs.mockrds.device import Device
 from libs.mockrds.faults import Action, Fault, Faults
 from libs.mockrds.interpreter import Interpreter
+from libs.mockrds.render import Console
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +51,7 @@ class MockRds:
     Attributes:
         latency: seconds that every exec takes.
         sessions: how many execs may run at once on one connection; one more is refused.
+        style: how consoles print; a width of 0 takes what the session asks for.
         honest_status: whether a failed line exits with 1; RouterOS was measured to exit with 0.
         execs: every line received, oldest first.
     """
@@ -59,11 +61,16 @@ class MockRds:
     latency: float = 0.0
     sessions: int = DEFAULT_SESSIONS
     honest_status: bool = False
+    style: Console = field(default_factory=lambda: Console(width=0))
     faults: Faults = field(default_factory=Faults)
     execs: list[Exec] = field(default_factory=list)
     connections: "set[asyncssh.SSHServerConnection]" = field(default_factory=set)
     away: bool = False
     _count: int = 0
+
+    def console(self, width: int) -> Console:
+        """Return the console of a session that asked for this width."""
+        return replace(self.style, width=self.style.width or width)
 
     async def answer(self, line: str, width: int) -> tuple[str, int, Fault | None]:
         """Run a line; return what is printed, the exit status, and what is to go wrong with it."""
@@ -76,7 +83,7 @@ class MockRds:
         elif fault and fault.action is Action.ERROR:
             text, error = fault.text + "\r\n", fault.text
         else:
-            text, error = Interpreter(self.device, width).run(line)
+            text, error = Interpreter(self.device, self.console(width)).run(line)
         if fault and fault.action is Action.DELAY:
             await asyncio.sleep(fault.amount)
         self._count += 1
@@ -184,7 +191,12 @@ class _Session(asyncssh.SSHServerSession[str]):
         channel = self._channel
         if channel is None:
             return
-        text, status, fault = await self._mock.answer(line, self._width)
+        try:
+            text, status, fault = await self._mock.answer(line, self._width)
+        except Exception:
+            log.exception("the simulator failed", line=line)
+            self._server.drop()
+            return
         match fault.action if fault else None:
             case Action.DROP_BEFORE | Action.DROP_AFTER:
                 self._server.drop()

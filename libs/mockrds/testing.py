@@ -7,8 +7,9 @@ from functools import cache
 
 import asyncssh
 
-from libs.mockrds.device import Device, Pool
+from libs.mockrds.device import Device
 from libs.mockrds.faults import Faults
+from libs.mockrds.files import Pool
 from libs.mockrds.server import Access, Exec, MockRds, open_mock
 
 PASSWORD = "simulated"  # noqa: S105 (of a device that does not exist)

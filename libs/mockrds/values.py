@@ -41,17 +41,20 @@ def _fields(item: Item) -> str:
     return ";".join(f"{name}={text_of(value)}" for name, value in item.items())
 
 
-def to_json(value: Value, *, keep_strings: bool) -> str:
+def to_json(value: Value, *, keep_strings: bool, decimals: bool = False) -> str:
     """Return what `:serialize to=json` makes of a value.
 
     Args:
         value: what is serialised.
         keep_strings: the option `json.no-string-conversion`; without it, strings that look like
             numbers become numbers (manual, and people's reports).
+        decimals: whether whole numbers are printed as `443.000000`, as some releases do.
     """
     if isinstance(value, str | int) or value is None:
         return json.dumps(value)
-    return json.dumps([_jsonable(part, keep_strings=keep_strings) for part in value])
+    text = json.dumps([_jsonable(part, keep_strings=keep_strings) for part in value])
+    # Behind a colon and not in a string: JSON escapes the quotes that a string would need.
+    return re.sub(r'": (\d+)(?=[,}])', r'": \1.000000', text) if decimals else text
 
 
 def _jsonable(part: Item | str, *, keep_strings: bool) -> object:

@@ -9,8 +9,9 @@ import pytest
 from grpclib import GRPCError
 from grpclib.const import Status
 
-from libs.mockrds.device import Device, Pool
+from libs.mockrds.device import Device
 from libs.mockrds.faults import Action, Fault
+from libs.mockrds.files import Pool
 from libs.mockrds.testing import public_text, running_device
 from protos.gen.csi import v1 as csi
 from services.controller.app import open_controller

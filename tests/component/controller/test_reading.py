@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from grpclib.const import Status
 
-from libs.mockrds.device import Device, Pool
+from libs.mockrds.device import Device
+from libs.mockrds.files import Pool
 from protos.gen.csi import v1 as csi
 from tests.component.controller.rig import (
     GIB,

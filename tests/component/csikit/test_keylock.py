@@ -4,7 +4,7 @@ import contextlib
 import pytest
 import structlog
 
-from libs.core.errors import Busy, NotFound
+from libs.core.errors import Busy, NotFound, OutcomeUnknown, Unreachable
 from libs.csikit.keylock import KeyedTasks, open_keyed_tasks
 
 
@@ -68,5 +68,24 @@ async def test_at_the_end_what_is_in_hand_has_its_time_and_no_more() -> None:
         caller = asyncio.create_task(tasks.run("a", never.wait))
         await asyncio.sleep(0)
 
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(OutcomeUnknown):
         await caller
+    with pytest.raises(Unreachable):
+        await tasks.run("a", never.wait)
+
+
+async def test_several_keys_are_taken_together_or_not_at_all() -> None:
+    go_on = asyncio.Event()
+    async with open_keyed_tasks(5) as tasks:
+        clone = asyncio.create_task(tasks.run(("source", "target"), go_on.wait))
+        await asyncio.sleep(0)
+
+        with pytest.raises(Busy, match="volume source"):
+            await tasks.run("source", go_on.wait)
+        with pytest.raises(Busy, match="volume target"):
+            await tasks.run(("other", "target"), go_on.wait)
+        go_on.set()
+
+        assert await tasks.run("other", go_on.wait)
+        assert await clone
+        assert await tasks.run(("target", "source"), go_on.wait)

@@ -1,3 +1,4 @@
+import asyncio
 import importlib
 import pkgutil
 
@@ -68,6 +69,31 @@ def test_a_foreign_exception_has_a_code_and_no_words(error: Exception, status: S
 
     assert told.status is status
     assert "secret" not in (told.message or "")
+
+
+OPEN = errors.OutcomeUnknown("open")
+FINAL = errors.Conflict("final")
+BUG = ValueError("a bug")
+
+
+@pytest.mark.parametrize(
+    ("group", "status"),
+    [
+        ([FINAL, BUG, OPEN], Status.UNAVAILABLE),
+        ([FINAL, TimeoutError()], Status.DEADLINE_EXCEEDED),
+        ([FINAL, ExceptionGroup("inner", [OPEN])], Status.UNAVAILABLE),
+        ([FINAL, BUG], Status.INTERNAL),
+        ([FINAL, errors.NotFound("second")], Status.ALREADY_EXISTS),
+    ],
+)
+def test_of_a_group_an_open_outcome_speaks_first_and_a_bug_second(
+    group: list[Exception], status: Status
+) -> None:
+    assert to_grpc_error(ExceptionGroup("outer", group)).status is status
+
+
+def test_a_cancellation_that_gets_this_far_is_not_final() -> None:
+    assert to_grpc_error(asyncio.CancelledError()).status in RETRIED
 
 
 def test_an_answer_that_is_a_grpc_error_already_stays_as_it_is() -> None:

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from libs.core.ids import DevicePath, Nqn, Slot
 from libs.core.size import GIB
 from libs.mockrds.dataplane import SparseFiles
-from libs.mockrds.device import Device, Pool
+from libs.mockrds.device import Device
 from libs.mockrds.errors import ScriptError
+from libs.mockrds.files import Pool
 from libs.mockrds.interpreter import Interpreter
 from libs.mockrds.parser import parse
+from libs.mockrds.render import Console
 from libs.rdsclient import commands, replies
 from libs.rdsclient.commands import quote
 from libs.rdsclient.model import DiskSpec, SlotState
@@ -27,7 +29,7 @@ def device() -> Device:
 
 
 def run(line: str, on: Device | None = None, width: int = 80) -> str:
-    text, _ = Interpreter(on or device(), width).run(line)
+    text, _ = Interpreter(on or device(), Console(width)).run(line)
     return text.replace("\r\n", "\n").removesuffix("\n")
 
 

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 
 import protos
 from protos.descriptors import descriptor_pool, secret_fields
@@ -45,14 +46,28 @@ def messages() -> list[Descriptor]:
     return found
 
 
+KINDS: dict[int, str] = {
+    number: name.removeprefix("TYPE_").lower() for name, number in FieldDescriptorProto.Type.items()
+}
+
+
+def shape(field: FieldDescriptor) -> tuple[int, str, bool, str | None]:
+    kind = KINDS[field.type]
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        return field.number, "map", False, None
+    group = field.containing_oneof.name if field.containing_oneof is not None else None
+    return field.number, kind, field.is_repeated, group
+
+
 @pytest.mark.parametrize("message", messages(), ids=lambda message: message.full_name)
-def test_every_message_has_the_field_numbers_of_the_contract(message: Descriptor) -> None:
+def test_every_message_has_the_fields_of_the_contract(message: Descriptor) -> None:
     name = message.full_name.removeprefix("csi.v1.").replace(".", "").replace("RPC", "Rpc")
 
-    meta = getattr(csi, name)()._betterproto.meta_by_field_name  # noqa: SLF001 (no public way)
+    meta = getattr(csi, name)()._betterproto.meta_by_field_name  # noqa: SLF001 (the only source)
 
-    assert {field.name: field.number for field in message.fields} == {
-        field: value.number for field, value in meta.items()
+    assert {field.name: shape(field) for field in message.fields} == {
+        field: (value.number, value.proto_type, value.repeated, value.group)
+        for field, value in meta.items()
     }
 
 

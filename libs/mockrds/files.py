@@ -1,0 +1,80 @@
+"""The simulated device's pools and the files in them."""
+
+from dataclasses import dataclass, field
+
+from libs.mockrds.dataplane import DataPlane, NoData
+from libs.mockrds.errors import ConsoleError
+
+
+@dataclass(slots=True)
+class Pool:
+    """A mounted filesystem; sizes in bytes. `used` is what is taken by other than our files."""
+
+    mount_point: str
+    size: int
+    filesystem: str = "xfs"
+    used: int = 0
+    mounted: bool = True
+
+
+@dataclass
+class FileStore:
+    """Pools, and files that take room in them.
+
+    Attributes:
+        pools: the mounted filesystems.
+        plane: what holds the bytes.
+        files: the size in bytes of each file, by name without a leading slash.
+        shared: the files that take no room of their own, because a snapshot made them.
+    """
+
+    pools: list[Pool]
+    plane: DataPlane = field(default_factory=NoData)
+    files: dict[str, int] = field(default_factory=dict)
+    shared: set[str] = field(default_factory=set)
+
+    def free(self, pool: Pool) -> int:
+        """Return the free bytes of a pool."""
+        inside = pool.mount_point + "/"
+        taken = sum(
+            size
+            for name, size in self.files.items()
+            if name.startswith(inside) and name not in self.shared
+        )
+        return max(pool.size - pool.used - taken, 0)
+
+    def copy_file(self, source: str, target: str) -> None:
+        """Copy a file to a free name."""
+        if source not in self.files:
+            raise ConsoleError("no such item")
+        if target in self.files:
+            raise ConsoleError("failure: already have file with such name")
+        self.resize_file(target, self.files[source])
+        self.plane.copy(source, target)
+
+    def drop_file(self, name: str) -> None:
+        """Remove a file that is there."""
+        del self.files[name]
+        self.shared.discard(name)
+        self.plane.remove(name)
+
+    def resize_file(self, name: str, size: int) -> None:
+        """Make a file, or extend it, where its pool has the room."""
+        pool = next(
+            (p for p in self.pools if p.mounted and name.startswith(p.mount_point + "/")), None
+        )
+        if pool is None:
+            raise ConsoleError("failure: no such directory")
+        if size - self.files.get(name, 0) > self.free(pool):
+            # Nobody has recorded what a full device says; this wording is from people's reports.
+            raise ConsoleError("failure: not enough space")
+        self.plane.resize(name, size)
+        self.files[name] = size
+
+    def share(self, source: str, target: str) -> None:
+        """Give all files below one directory a second name below another, sharing content."""
+        for name in [name for name in self.files if name.startswith(source)]:
+            copy = target + name.removeprefix(source)
+            self.files[copy] = self.files[name]
+            self.shared.add(copy)
+            self.plane.copy(name, copy)
