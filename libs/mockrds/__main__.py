@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from libs.mockrds.dataplane import NoData, SparseFiles
 from libs.mockrds.device import Device
 from libs.mockrds.options import Options, parse_options
 from libs.mockrds.server import Access, MockRds, open_mock
+from libs.mockrds.store import Store
 from libs.mockrds.testing import public_text
 
 
@@ -32,8 +34,20 @@ def _mock(options: Options) -> MockRds:
     file = options.authorized_keys
     keys = asyncssh.read_public_key_list(file) if file is not None else []
     plane = SparseFiles(options.disk_files) if options.disk_files else NoData()
+    device = Device(
+        list(options.pools),
+        plane,
+        version=options.release,
+        json_decimals=options.json_decimals,
+        strict_empty=options.strict_empty,
+    )
+    store = Store(options.data) if options.data else None
+    if store is not None:
+        store.load(device)
     return MockRds(
-        device=Device(list(options.pools), version=options.release, plane=plane),
+        device=device,
+        store=store,
+        style=options.style,
         access=Access(options.user, options.password, tuple(keys)),
         latency=options.latency,
         sessions=options.sessions,
@@ -68,8 +82,8 @@ def main() -> None:
     """Run until SIGTERM or SIGINT."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
-        asyncio.run(_serve(parse_options(sys.argv[1:])))
-    except (OSError, asyncssh.KeyImportError) as error:
+        asyncio.run(_serve(parse_options(sys.argv[1:], os.environ)))
+    except (OSError, ValueError, asyncssh.KeyImportError) as error:
         sys.exit(f"rds-csi-mock-rds: {error}")
 
 

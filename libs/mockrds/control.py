@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from libs.mockrds.faults import parse_fault
+from libs.mockrds.latency import fixed
 from libs.mockrds.server import MockRds
 
 HELP = """\
@@ -16,11 +17,12 @@ GET    /history?since=N   command lines received after the Nth
 GET    /state             pools, disks and files
 GET    /faults            what is to go wrong
 POST   /faults            let something go wrong: {"action": "drop-after", "pattern": "/disk/add"}
-                          actions: drop-before drop-after hang error truncate delay;
-                          also: count, text (of error), amount (of truncate and delay)
+                          actions: drop-before drop-after hang error truncate delay drip
+                          garbage no-status; also: count, text (of error and garbage),
+                          amount (of truncate, delay and drip)
 DELETE /faults            let nothing go wrong any more
 POST   /restart           drop all connections, and refuse new ones for {"seconds": 1.5}
-POST   /settings          {"latency": 0.2, "sessions": 20}
+POST   /settings          {"latency": 0.2, "sessions": 20, "full": true, "read-only": true}
 """
 
 
@@ -86,8 +88,17 @@ class _Control:
 
     async def change(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        self._mock.latency = _number(body, "latency", self._mock.latency)
-        self._mock.sessions = int(_number(body, "sessions", self._mock.sessions))
+        mock, device = self._mock, self._mock.device
+        unknown = set(body) - {"latency", "sessions", "full", "read-only"}
+        if unknown:
+            raise web.HTTPBadRequest(text=f"unknown: {', '.join(sorted(unknown))}")
+        if "latency" in body:
+            mock.latency = fixed(_number(body, "latency", 0))
+        mock.sessions = int(_number(body, "sessions", mock.sessions))
+        device.read_only_user = bool(body.get("read-only", device.read_only_user))
+        if "full" in body:
+            for pool in device.pools:
+                pool.used = pool.size if body["full"] else 0
         return web.Response(status=204)
 
     async def aclose(self) -> None:

@@ -86,7 +86,7 @@ class Device(FileStore):
     subvolumes: list[Subvolume] = field(default_factory=list)
     read_only_user: bool = False
     json_decimals: bool = False
-    _next_id: int = 0x20
+    next_id: int = 0x20
 
     @property
     def release(self) -> tuple[int, int]:
@@ -168,8 +168,8 @@ class Device(FileStore):
         return item
 
     def _take_id(self) -> int:
-        self._next_id += 1
-        return self._next_id
+        self.next_id += 1
+        return self.next_id
 
     def _addressed(self, ids: Iterable[str]) -> list[Disk]:
         ids = list(ids)

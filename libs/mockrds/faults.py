@@ -21,6 +21,12 @@ class Action(enum.StrEnum):
     """The line is run; only the first `amount` characters of the answer come."""
     DELAY = "delay"
     """The line is run, and the answer comes `amount` seconds later."""
+    DRIP = "drip"
+    """The line is run, and the answer comes in pieces of `amount` characters."""
+    GARBAGE = "garbage"
+    """The line is run; the answer is noise, or `text`."""
+    NO_STATUS = "no-status"
+    """The line is run, and the channel ends without an exit status."""
 
 
 @dataclass

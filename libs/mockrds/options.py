@@ -2,13 +2,15 @@
 
 import argparse
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from libs.core.version import __version__
 from libs.mockrds.control import HELP
 from libs.mockrds.files import Pool
+from libs.mockrds.latency import REALISTIC, Latency, fixed
+from libs.mockrds.render import Console
 from libs.mockrds.server import DEFAULT_SESSIONS
 from libs.mockrds.values import parse_size
 
@@ -19,6 +21,9 @@ _POOL = re.compile(
 _EPILOG = f"""\
 When it is ready it prints one line of JSON on standard output: the SSH address, the control API's
 address, the public host key and the user. SIGTERM ends it.
+
+Every flag can be given as RDS_MOCK_<NAME> in the environment (RDS_MOCK_LISTEN=0.0.0.0:22); a flag
+on the command line wins. RDS_MOCK_POOL takes several pools, separated by spaces.
 
 example:
   rds-csi-mock-rds --listen 127.0.0.1:2222 --control 127.0.0.1:8022 --password secret \\
@@ -42,10 +47,14 @@ class Options:
     host_key: Path | None
     pools: tuple[Pool, ...]
     release: str
-    latency: float
+    latency: Latency
     sessions: int
     honest_status: bool
     disk_files: Path | None
+    data: Path | None
+    style: Console
+    json_decimals: bool
+    strict_empty: bool
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -66,15 +75,35 @@ def _pool(text: str) -> Pool:
     return Pool(match["name"], parse_size("pool", match["size"]), match["fs"] or "xfs")
 
 
-def _milliseconds(text: str) -> float:
+def _latency(text: str) -> Latency:
+    if text == "realistic":
+        return replace(REALISTIC)
     try:
-        return float(text) / 1000
+        return fixed(float(text) / 1000)
     except ValueError:
-        raise argparse.ArgumentTypeError("must be a number of milliseconds") from None
+        raise argparse.ArgumentTypeError("must be milliseconds, or realistic") from None
 
 
-def parse_options(argv: Sequence[str]) -> Options:
-    """Read the command line; exits, as argparse does, where it is wrong."""
+def _from_environment(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> list[str]:
+    """Return flags for the variables that are set: RDS_MOCK_LISTEN is --listen."""
+    flags = []
+    for action in parser._actions:  # noqa: SLF001 (argparse has no public list)
+        value = environ.get("RDS_MOCK_" + action.dest.upper())
+        if value is None or action.dest in {"help", "version"}:
+            continue
+        if action.nargs != 0:
+            flags += [f"{action.option_strings[0]}={one}" for one in _values(action, value)]
+        elif value.lower() in {"1", "true", "yes"}:
+            flags.append(action.option_strings[0])
+    return flags
+
+
+def _values(action: argparse.Action, value: str) -> list[str]:
+    return value.split() if action.dest == "pool" else [value]
+
+
+def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
+    """Read flags and variables; exits, as argparse does, where something is wrong."""
     parser = argparse.ArgumentParser(
         "rds-csi-mock-rds",
         description="A simulated MikroTik ROSE Data Server: RouterOS over real SSH, without disks.",
@@ -97,11 +126,21 @@ def parse_options(argv: Sequence[str]) -> Options:
     add("--host-key", type=Path, help="private host key; made where the file is missing")
     add("--pool", type=_pool, action="append", help="a pool, repeatable (raid10=1T:xfs)")
     add("--release", default="7.24.4 (stable)", help="RouterOS version to report (%(default)s)")
-    add("--latency", type=_milliseconds, default=0.0, help="milliseconds that a command takes (0)")
+    add(
+        "--latency",
+        type=_latency,
+        default="0",
+        help="milliseconds that a command takes, or realistic: 150-250, and more for each GiB added",
+    )
     add("--sessions", type=int, default=DEFAULT_SESSIONS, help="commands at once (%(default)s)")
     add("--honest-status", action="store_true", help="exit with 1 where a command failed")
     add("--disk-files", type=Path, help="keep each volume as a sparse file below this directory")
-    given = parser.parse_args(argv)
+    add("--data", type=Path, help="keep the device's state in this directory, over restarts")
+    add("--width", type=int, default=0, help="console width, whatever the login asks for")
+    add("--fold-inside", action="store_true", help="break values across lines, as hardware did")
+    add("--json-decimals", action="store_true", help="whole numbers in JSON as 443.000000")
+    add("--strict-empty", action="store_true", help="changing nothing is an error: no such item")
+    given = parser.parse_args([*_from_environment(parser, environ), *argv])
     password = given.password_file.read_text().strip() if given.password_file else given.password
     if not password and given.authorized_keys is None:
         parser.error("nobody could log in: give --password, --password-file or --authorized-keys")
@@ -118,4 +157,8 @@ def parse_options(argv: Sequence[str]) -> Options:
         sessions=given.sessions,
         honest_status=given.honest_status,
         disk_files=given.disk_files,
+        data=given.data,
+        style=Console(width=given.width, fold_inside=given.fold_inside),
+        json_decimals=given.json_decimals,
+        strict_empty=given.strict_empty,
     )

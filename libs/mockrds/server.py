@@ -13,7 +13,9 @@ import structlog
 from libs.mockrds.device import Device
 from libs.mockrds.faults import Action, Fault, Faults
 from libs.mockrds.interpreter import Interpreter
+from libs.mockrds.latency import Latency
 from libs.mockrds.render import Console
+from libs.mockrds.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +25,7 @@ DEFAULT_SESSIONS = 20
 _WIDTH = re.compile(r"(\d+)w")
 _DEFAULT_WIDTH = 80
 _CUT_OFF_LIMIT = 2.0
+_NOISE = '\x00\x1b[2J]}{\ufffd[[{"slot": "pvc-'
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class MockRds:
     """A running simulated device.
 
     Attributes:
-        latency: seconds that every exec takes.
+        latency: how long an exec takes.
+        store: where the state is kept; nowhere by default.
         sessions: how many execs may run at once on one connection; one more is refused.
         style: how consoles print; a width of 0 takes what the session asks for.
         honest_status: whether a failed line exits with 1; RouterOS was measured to exit with 0.
@@ -58,7 +62,8 @@ class MockRds:
 
     device: Device
     access: Access
-    latency: float = 0.0
+    latency: Latency = field(default_factory=Latency)
+    store: Store | None = None
     sessions: int = DEFAULT_SESSIONS
     honest_status: bool = False
     style: Console = field(default_factory=lambda: Console(width=0))
@@ -76,14 +81,17 @@ class MockRds:
         """Run a line; return what is printed, the exit status, and what is to go wrong with it."""
         started = time.monotonic()
         fault = self.faults.take(line)
-        if self.latency:
-            await asyncio.sleep(self.latency)
+        delay = self.latency.of(line)
+        if delay:
+            await asyncio.sleep(delay)
         if fault and fault.action is Action.DROP_BEFORE:
             text, error = "", ""
         elif fault and fault.action is Action.ERROR:
             text, error = fault.text + "\r\n", fault.text
         else:
             text, error = Interpreter(self.device, self.console(width)).run(line)
+            if self.store is not None:
+                self.store.save(self.device)
         if fault and fault.action is Action.DELAY:
             await asyncio.sleep(fault.amount)
         self._count += 1
@@ -205,11 +213,25 @@ class _Session(asyncssh.SSHServerSession[str]):
                 return
             case Action.TRUNCATE if fault:
                 text = text[: int(fault.amount)]
+            case Action.GARBAGE if fault:
+                text = fault.text or _NOISE
             case _:
                 pass
         with contextlib.suppress(OSError, asyncssh.Error):
-            channel.write(text)
-            channel.exit(status)
+            if fault and fault.action is Action.DRIP:
+                await _drip(channel, text, max(int(fault.amount), 1))
+            else:
+                channel.write(text)
+            if fault and fault.action is Action.NO_STATUS:
+                channel.close()
+            else:
+                channel.exit(status)
+
+
+async def _drip(channel: "asyncssh.SSHServerChannel[str]", text: str, amount: int) -> None:
+    for start in range(0, len(text), amount):
+        channel.write(text[start : start + amount])
+        await asyncio.sleep(0)  # each piece is a packet of its own
 
 
 @contextlib.asynccontextmanager

@@ -8,6 +8,7 @@ import pytest
 from libs.core.errors import OutcomeUnknown, Unreachable
 from libs.core.secret import Secret
 from libs.mockrds.faults import Action, Fault
+from libs.mockrds.latency import fixed
 from libs.mockrds.server import Access
 from libs.mockrds.testing import PASSWORD, RunningDevice, running_device
 from libs.rdsclient.commands import Command
@@ -40,7 +41,7 @@ async def test_no_more_sessions_are_open_than_allowed_and_everyone_is_served() -
         open_transport(config(device, max_sessions=4)) as transport,
     ):
         device.mock.sessions = 4  # one more at once would be refused
-        device.mock.latency = 0.005
+        device.mock.latency = fixed(0.005)
 
         replies = await asyncio.gather(
             *(transport.run(Command(f":put {i}", changes=True)) for i in range(100))
