@@ -2,7 +2,7 @@
 
 import re
 
-from libs.rdsclient.commands import check_alive
+from libs.rdsclient.commands import SAY_CHANGED, check_alive
 
 _READ = re.compile(
     r":put \[:serialize to=json options=json\.no-string-conversion "
@@ -28,7 +28,7 @@ def count(lines: list[str]) -> int:
 
 
 def _shorten(line: str) -> str:
-    short = _READ.sub(r"read \1", line)
+    short = _READ.sub(r"read \1", line.replace(f"; {SAY_CHANGED}", ""))
     short = _IF.sub(lambda match: f"if so: {match[1]}", short)
     short = _FIND.sub("…", short)
     short = _PROPERTY.sub("", short)

@@ -38,6 +38,10 @@ _CLOSE_LIMIT = 1.0
 """Seconds for each of the two steps that come after the drain."""
 
 
+_LINGER = 0.1
+"""Seconds between the last answer and GOAWAY: some clients drop an answer that comes with one."""
+
+
 class _Protocol(H2Protocol):
     """An HTTP/2 connection that allows more calls at once and is known to its server."""
 
@@ -174,5 +178,6 @@ async def _end(server: _DrainingServer, calls: Calls, drain_seconds: float) -> N
         if not await calls.drain(drain_seconds):
             log.warning("calls are cut off at shut-down", in_flight=calls.in_flight)
             await calls.cut_off(_CLOSE_LIMIT)
+        await asyncio.sleep(_LINGER)
     finally:
         await server.close_connections(_CLOSE_LIMIT)

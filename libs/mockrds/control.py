@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import math
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -13,15 +14,18 @@ from libs.mockrds.latency import fixed
 from libs.mockrds.server import MockRds
 
 HELP = """\
-GET    /history?since=N   command lines received after the Nth
+GET    /history?since=N   command lines received after the Nth: number, line, user, started,
+                          seconds, size (bytes printed), error
 GET    /state             pools, disks and files
 GET    /faults            what is to go wrong
 POST   /faults            let something go wrong: {"action": "drop-after", "pattern": "/disk/add"}
                           actions: drop-before drop-after hang error truncate delay drip
-                          garbage no-status; also: count, text (of error and garbage),
+                          garbage no-status refuse; also: count, text (of error and garbage),
                           amount (of truncate, delay and drip)
 DELETE /faults            let nothing go wrong any more
 POST   /restart           drop all connections, and refuse new ones for {"seconds": 1.5}
+POST   /reset             remove all file disks, files and faults, and forget the history
+POST   /pool              {"name": "raid10", "size": bytes, "free": bytes, "mounted": true}
 POST   /settings          {"latency": 0.2, "sessions": 20, "full": true, "read-only": true}
 """
 
@@ -40,6 +44,8 @@ class _Control:
             web.post("/faults", self.add_fault),
             web.delete("/faults", self.clear_faults),
             web.post("/restart", self.restart),
+            web.post("/reset", self.reset),
+            web.post("/pool", self.pool),
             web.post("/settings", self.change),
         ]
 
@@ -56,7 +62,12 @@ class _Control:
     async def state(self, _: web.Request) -> web.Response:
         device = self._mock.device
         return web.json_response(
-            {"disks": device.list_disks(), "files": device.list_files(), "version": device.version}
+            {
+                "version": device.version,
+                "pools": [dataclasses.asdict(p) | {"free": device.free(p)} for p in device.pools],
+                "disks": device.list_disks(),
+                "files": device.list_files(),
+            }
         )
 
     async def list_faults(self, _: web.Request) -> web.Response:
@@ -75,16 +86,33 @@ class _Control:
 
     async def restart(self, request: web.Request) -> web.Response:
         seconds = _number(await _body(request), "seconds", 0.0)
-        self._mock.away = True
-        self._mock.drop_connections()
         if self._returning is not None:
             self._returning.cancel()
-        self._returning = asyncio.ensure_future(self._return(seconds))
+        self._mock.drop_connections()
+        self._returning = asyncio.ensure_future(self._mock.restart(seconds))
         return web.Response(status=204)
 
-    async def _return(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        self._mock.away = False
+    async def reset(self, _: web.Request) -> web.Response:
+        self._mock.reset()
+        return web.Response(status=204)
+
+    async def pool(self, request: web.Request) -> web.Response:
+        body, device = await _body(request), self._mock.device
+        if unknown := set(body) - {"name", "size", "free", "mounted"}:
+            raise web.HTTPBadRequest(text=f"unknown: {', '.join(sorted(unknown))}")
+        pool = {p.mount_point: p for p in device.pools}.get(str(body.get("name", "")))
+        if pool is None:
+            raise web.HTTPNotFound(text="there is no pool of this name")
+        size, mounted = int(_number(body, "size", pool.size)), body.get("mounted", pool.mounted)
+        free = int(_number(body, "free", 0))
+        if not isinstance(mounted, bool):
+            raise web.HTTPBadRequest(text="mounted must be true or false")
+        pool.size, pool.mounted = size, mounted
+        if "free" in body:
+            pool.used = 0
+            pool.used = max(device.free(pool) - free, 0)
+        self._mock.save()
+        return web.Response(status=204)
 
     async def change(self, request: web.Request) -> web.Response:
         body = await _body(request)
@@ -119,7 +147,7 @@ async def _body(request: web.Request) -> dict[str, object]:
 
 def _number(body: dict[str, object], name: str, default: float) -> float:
     value = body.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         raise web.HTTPBadRequest(text=f"{name} must be a number that is not negative")
     return float(value)
 

@@ -32,6 +32,9 @@ _DISK_PROPERTIES: Mapping[str, tuple[Scalar, type | None]] = {
     "file-offset": (0, int),
     "comment": ("", str),
 }
+_FIXED = ("type", "file-path", "file-offset")
+"""What is given when an item is added and, as far as is known, not changed later."""
+_MAX_PORT = 65535
 _SINCE = {"nvme-tcp-server-nqn": (7, 21), "mount-filesystem": (7, 17)}
 _SECRET = frozenset({"nvme-tcp-server-password"})
 _DISK_TYPES = frozenset({"file"})
@@ -128,6 +131,9 @@ class Device(FileStore):
     def set_disks(self, ids: Iterable[str], given: Mapping[str, Scalar]) -> None:
         """Change disks."""
         changes = self._checked(given)
+        for name in _FIXED:
+            if name in changes:
+                raise ConsoleError(f"failure: cannot change {name}")  # a guess at the words
         for disk in self._addressed(ids):
             self._check_unique(disk.properties | changes, disk)
             size = int(changes.get("file-size", 0))
@@ -190,6 +196,10 @@ class Device(FileStore):
                 checked[name] = parse_size(name, value)
             else:
                 checked[name] = value if kind is bool else _spelled(value)
+        if not 0 < int(checked.get("nvme-tcp-server-port", 1)) <= _MAX_PORT:
+            raise ConsoleError("invalid value for argument nvme-tcp-server-port")
+        if {".", ".."} & set(str(checked.get("file-path", "")).split("/")):
+            raise ConsoleError("invalid value for argument file-path")  # a guess at the words
         return checked
 
     def _check_unique(self, properties: Mapping[str, Scalar], own: Disk | None) -> None:

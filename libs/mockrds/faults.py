@@ -1,8 +1,9 @@
 """What can go wrong between a driver and a device, on demand."""
 
 import enum
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 
@@ -27,6 +28,8 @@ class Action(enum.StrEnum):
     """The line is run; the answer is noise, or `text`."""
     NO_STATUS = "no-status"
     """The line is run, and the channel ends without an exit status."""
+    REFUSE = "refuse"
+    """A session is not opened; it has no line yet, so `pattern` does not matter."""
 
 
 @dataclass
@@ -50,6 +53,8 @@ class Fault:
     def __post_init__(self) -> None:
         self.action = Action(self.action)
         re.compile(self.pattern)
+        if self.count < 1 or not 0 <= self.amount < math.inf:
+            raise ValueError("count must be at least 1, and amount a number that is not negative")
 
 
 @dataclass
@@ -68,13 +73,22 @@ class Faults:
 
     def take(self, line: str) -> Fault | None:
         """Return the first fault for a line, and count it."""
-        for fault in self.waiting:
-            if re.search(fault.pattern, line):
-                fault.count -= 1
-                if fault.count <= 0:
-                    self.waiting.remove(fault)
-                return fault
-        return None
+        return self._first(
+            f for f in self.waiting if f.action is not Action.REFUSE and re.search(f.pattern, line)
+        )
+
+    def take_refusal(self) -> bool:
+        """Whether the next session is to be refused; count it."""
+        return self._first(f for f in self.waiting if f.action is Action.REFUSE) is not None
+
+    def _first(self, fitting: Iterator[Fault]) -> Fault | None:
+        fault = next(fitting, None)
+        if fault is not None:
+            fault.count -= 1
+            if fault.count <= 0:
+                # By identity: an equal fault further on has its own turn.
+                self.waiting[:] = [other for other in self.waiting if other is not fault]
+        return fault
 
 
 def parse_fault(given: Mapping[str, object]) -> Fault:

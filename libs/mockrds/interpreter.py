@@ -129,6 +129,10 @@ class Interpreter(Evaluator):
 
     def _show(self, command: Command, items: Sequence[Item]) -> Value:
         flags = self._flags(command)
+        wanted = self._texts(command).get("proplist")
+        if wanted is not None:
+            names = {".id", *wanted.split(",")}
+            items = [{k: v for k, v in item.items() if k in names} for item in items]
         if "as-value" in flags:
             return items
         if "count-only" in flags:

@@ -4,7 +4,8 @@ import random
 import re
 from dataclasses import dataclass
 
-_SIZE = re.compile(r"/disk/add [^}]*file-size=(\d+)")
+_SIZE = re.compile(r"/disk[ /]+add [^}]*?file-size=\"?(\d+)([KMGT]?)")
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _GIB = 2**30
 
 
@@ -18,7 +19,7 @@ class Latency:
 
     def of(self, line: str) -> float:
         """Return how long a line takes this time."""
-        added = sum(int(size) for size in _SIZE.findall(line)) / _GIB
+        added = sum(int(size) * _UNITS[unit] for size, unit in _SIZE.findall(line)) / _GIB
         spread = self.most - self.least
         return self.least + random.random() * spread + added * self.per_gib  # noqa: S311 (no secret)
 

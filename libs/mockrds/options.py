@@ -130,7 +130,7 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
         "--latency",
         type=_latency,
         default="0",
-        help="milliseconds that a command takes, or realistic: 150-250, and more for each GiB added",
+        help="milliseconds that a command takes, or realistic (150-250, and more per GiB added)",
     )
     add("--sessions", type=int, default=DEFAULT_SESSIONS, help="commands at once (%(default)s)")
     add("--honest-status", action="store_true", help="exit with 1 where a command failed")

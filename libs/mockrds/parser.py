@@ -54,6 +54,7 @@ class _Parser:
         self.release = release
         self.at = 0
         self.depth = 0
+        self.menu: tuple[str, ...] = ()
 
     # Characters
 
@@ -116,11 +117,19 @@ class _Parser:
                 raise self.fail(f"bad command name {name}", start + 1)
             return self.arguments((), name, GLOBALS[name])
         if not self.take("/"):
-            word = self.match(_NAME)
-            if word:
-                raise self.fail(f"bad command name {word}", start)
-            raise self.fail("expected command name")
+            return self.in_same_menu()
         return self.in_menu()
+
+    def in_same_menu(self) -> Command:
+        """Parse `find slot=x` within the brackets of a command, which means the command's menu."""
+        start = self.at
+        word = self.match(_NAME)
+        if not word:
+            raise self.fail("expected command name")
+        takes = MENUS.get(self.menu, {}).get(word)
+        if takes is None or takes.since > self.release:
+            raise self.fail(f"bad command name {word}", start)
+        return self.arguments(self.menu, word, takes)
 
     def in_menu(self) -> Command:
         path: tuple[str, ...] = ()
@@ -142,6 +151,7 @@ class _Parser:
     def arguments(self, menu: tuple[str, ...], name: str, takes: Signature) -> Command:
         found: list[Argument] = []
         where: Expression | None = None
+        outer, self.menu = self.menu, menu or self.menu
         while True:
             self.skip()
             if not self.peek() or self.peek() in _END or self.peek() == "\r":
@@ -152,6 +162,7 @@ class _Parser:
                 where = self.filters()
                 break
             found.append(self.argument(takes, found))
+        self.menu = outer
         return Command(menu, name, tuple(found), where)
 
     def is_word(self, word: str) -> bool:
@@ -163,6 +174,8 @@ class _Parser:
         if name and self.peek() == "=":
             if takes.names is not None and name not in takes.names:
                 raise self.fail(f"bad parameter {name}", start)
+            if any(argument.name == name for argument in before):
+                raise self.fail(f"bad parameter {name}", start)  # a guess; never the last one wins
             self.at += 1
             return self.located(name, self.value(), start)
         if name in takes.flags:

@@ -39,12 +39,23 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Exec:
-    """One command line as it was received."""
+    """One command line as it was received.
+
+    Attributes:
+        seconds: how long it took, with every delay that was asked for.
+        error: the text that it ended with, empty where it succeeded.
+        user: who sent it, with the console suffix.
+        started: seconds since 1970.
+        size: bytes that it printed, before a fault took any away.
+    """
 
     number: int
     line: str
     seconds: float
     error: str
+    user: str = ""
+    started: float = 0.0
+    size: int = 0
 
 
 @dataclass
@@ -70,6 +81,7 @@ class MockRds:
     faults: Faults = field(default_factory=Faults)
     execs: list[Exec] = field(default_factory=list)
     connections: "set[asyncssh.SSHServerConnection]" = field(default_factory=set)
+    tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
     away: bool = False
     _count: int = 0
 
@@ -77,9 +89,9 @@ class MockRds:
         """Return the console of a session that asked for this width."""
         return replace(self.style, width=self.style.width or width)
 
-    async def answer(self, line: str, width: int) -> tuple[str, int, Fault | None]:
+    async def answer(self, line: str, width: int, user: str = "") -> tuple[str, int, Fault | None]:
         """Run a line; return what is printed, the exit status, and what is to go wrong with it."""
-        started = time.monotonic()
+        started, clock = time.time(), time.monotonic()
         fault = self.faults.take(line)
         delay = self.latency.of(line)
         if delay:
@@ -90,26 +102,51 @@ class MockRds:
             text, error = fault.text + "\r\n", fault.text
         else:
             text, error = Interpreter(self.device, self.console(width)).run(line)
-            if self.store is not None:
-                self.store.save(self.device)
+            self.save()
         if fault and fault.action is Action.DELAY:
             await asyncio.sleep(fault.amount)
         self._count += 1
-        self.execs.append(Exec(self._count, line, time.monotonic() - started, error))
+        seconds, size = time.monotonic() - clock, len(text.encode(errors="replace"))
+        self.execs.append(Exec(self._count, line, seconds, error, user, started, size))
         return text, int(bool(error) and self.honest_status), fault
 
+    def save(self) -> None:
+        """Keep the device's state, where it is kept at all."""
+        if self.store is not None:
+            self.store.save(self.device)
+
+    async def restart(self, seconds: float = 0.0) -> None:
+        """Cut everything off, refuse connections for so many seconds, and be back."""
+        self.away = True
+        self.drop_connections()
+        await asyncio.sleep(seconds)
+        self.away = False
+
+    def reset(self) -> None:
+        """Remove all disks, files and faults and forget the history; pools and settings stay."""
+        for name in list(self.device.files):
+            self.device.drop_file(name)
+        self.device.disks.clear()
+        self.device.subvolumes.clear()
+        self.faults.clear()
+        self.execs.clear()
+        self.save()
+
     def drop_connections(self) -> None:
-        """Cut every connection off, as a device that loses power."""
+        """Cut every connection off, as a device that loses power: what was not begun is lost."""
         for connection in list(self.connections):
             connection.abort()
+        for task in list(self.tasks):
+            task.cancel()
 
     async def aclose(self) -> None:
         """Cut everything off and wait for it to be gone."""
         gone = [connection.wait_closed() for connection in self.connections]
+        tasks = list(self.tasks)
         self.drop_connections()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CUT_OFF_LIMIT):
-                await asyncio.gather(*gone, return_exceptions=True)
+                await asyncio.gather(*gone, *tasks, return_exceptions=True)
 
 
 class _Server(asyncssh.SSHServer):
@@ -118,6 +155,7 @@ class _Server(asyncssh.SSHServer):
         self._connection: asyncssh.SSHServerConnection | None = None
         self._running = 0
         self._width = _DEFAULT_WIDTH
+        self._user = ""
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
@@ -134,6 +172,7 @@ class _Server(asyncssh.SSHServer):
         # RouterOS takes console options behind a plus: user+cet1024w.
         width = _WIDTH.search(username.partition("+")[2])
         self._width = int(width[1]) if width else _DEFAULT_WIDTH
+        self._user = username
         return True
 
     def _is_user(self, username: str) -> bool:
@@ -152,10 +191,10 @@ class _Server(asyncssh.SSHServer):
         return self._is_user(username) and password == self._mock.access.password
 
     def session_requested(self) -> "_Session":
-        if self._running >= self._mock.sessions:
+        if self._running >= self._mock.sessions or self._mock.faults.take_refusal():
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_RESOURCE_SHORTAGE, "no more sessions")
         self._running += 1
-        return _Session(self._mock, self, self._width)
+        return _Session(self._mock, self, self._width, self._user)
 
     def session_ended(self) -> None:
         """Make room for another session."""
@@ -168,20 +207,21 @@ class _Server(asyncssh.SSHServer):
 
 
 class _Session(asyncssh.SSHServerSession[str]):
-    def __init__(self, mock: MockRds, server: _Server, width: int) -> None:
+    def __init__(self, mock: MockRds, server: _Server, width: int, user: str) -> None:
         self._mock = mock
         self._server = server
         self._width = width
+        self._user = user
         self._channel: asyncssh.SSHServerChannel[str] | None = None
-        self._task: asyncio.Task[None] | None = None
 
     def connection_made(self, chan: "asyncssh.SSHServerChannel[str]") -> None:
         self._channel = chan
 
     def exec_requested(self, command: str) -> bool:
-        # Owned by the session: what a line does is done even if its client leaves, and
-        # connection_lost ends what is only waiting.
-        self._task = asyncio.ensure_future(self._exec(command))
+        # Owned by the device: what was sent is done even if its client leaves while it waits.
+        task = asyncio.ensure_future(self._exec(command))
+        self._mock.tasks.add(task)
+        task.add_done_callback(self._mock.tasks.discard)
         return True
 
     def shell_requested(self) -> bool:
@@ -192,15 +232,13 @@ class _Session(asyncssh.SSHServerSession[str]):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncssh's signature)
         self._server.session_ended()
-        if self._task is not None:
-            self._task.cancel()
 
     async def _exec(self, line: str) -> None:
         channel = self._channel
         if channel is None:
             return
         try:
-            text, status, fault = await self._mock.answer(line, self._width)
+            text, status, fault = await self._mock.answer(line, self._width, self._user)
         except Exception:
             log.exception("the simulator failed", line=line)
             self._server.drop()

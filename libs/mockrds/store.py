@@ -54,6 +54,8 @@ class Store:
         if text == self._written:
             return
         new = self._path.with_suffix(".new")
+        # NVMe passwords are in it.
+        new.touch(mode=0o600)
         with new.open("w") as file:
             file.write(text)
             file.flush()

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import asyncssh
 
@@ -11,6 +12,7 @@ from libs.mockrds.device import Device
 from libs.mockrds.faults import Faults
 from libs.mockrds.files import Pool
 from libs.mockrds.server import Access, Exec, MockRds, open_mock
+from libs.mockrds.store import Store
 
 PASSWORD = "simulated"  # noqa: S105 (of a device that does not exist)
 
@@ -23,6 +25,16 @@ class RunningDevice:
     port: int
     host_key: str
     host: str = "127.0.0.1"
+
+    @property
+    def user(self) -> str:
+        """Who may log in."""
+        return self.mock.access.user
+
+    @property
+    def password(self) -> str:
+        """The user's password; empty where a key is needed."""
+        return self.mock.access.password
 
     @property
     def state(self) -> Device:
@@ -38,6 +50,15 @@ class RunningDevice:
     def execs(self) -> list[Exec]:
         """Every command line received."""
         return self.mock.execs
+
+    @property
+    def history(self) -> list[Exec]:
+        """The same as `execs`, under the control API's name."""
+        return self.mock.execs
+
+    async def restart(self, seconds: float = 0.0) -> None:
+        """Cut all connections off, and refuse new ones for so many seconds."""
+        await self.mock.restart(seconds)
 
     @property
     def slots(self) -> list[str]:
@@ -64,10 +85,30 @@ def public_text(key: asyncssh.SSHKey) -> str:
 
 @contextlib.asynccontextmanager
 async def running_device(
-    device: Device | None = None, *, access: Access | None = None, port: int = 0
+    device: Device | None = None,
+    *,
+    access: Access | None = None,
+    port: int = 0,
+    host_key: asyncssh.SSHKey | None = None,
+    data: Path | None = None,
 ) -> AsyncIterator[RunningDevice]:
-    """Run a device on loopback until the block ends."""
+    """Run a device on loopback until the block ends; nothing of it is left but `data`.
+
+    Args:
+        device: what to run; one with a pool `raid10` of 1 TiB where it is left out.
+        access: who may log in; `rds-csi` with `PASSWORD` where it is left out.
+        port: where to listen; 0 takes a free port.
+        host_key: one is made per process where it is left out.
+        data: a directory that keeps the state from one device to the next.
+
+    Raises:
+        OSError: the port is taken.
+        ValueError: what `data` has is not the state of a device.
+    """
     mock = MockRds(device or Device([Pool("raid10", 2**40)]), access or Access(password=PASSWORD))
-    key = generated_host_key()
+    if data is not None:
+        mock.store = Store(data)
+        mock.store.load(mock.device)
+    key = host_key or generated_host_key()
     async with open_mock(mock, "127.0.0.1", port, key) as actual:
         yield RunningDevice(mock, actual, public_text(key))

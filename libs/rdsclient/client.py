@@ -39,6 +39,9 @@ T = TypeVar("T")
 OLDEST_RELEASE = Release(7, 17)
 """The first release with disks that are files (console schema)."""
 
+_ASK_AGAIN = 1.0
+"""Seconds between two tries to learn the release of a connection."""
+
 _LARGE = 65_536
 """Characters of an answer above which reading it would hold the event loop noticeably."""
 
@@ -53,7 +56,7 @@ class RdsClient:
 
     def __init__(self, transport: SshTransport) -> None:
         self._transport = transport
-        self._asking = asyncio.Lock()
+        self._asking: asyncio.Task[SystemInfo] | None = None
         self._system: SystemInfo | None = None
         self._system_epoch = -1
 
@@ -84,18 +87,24 @@ class RdsClient:
         Raises:
             Unsupported: the release is older than this driver can work with.
         """
-        async with self._asking:
-            if self._system is None or not self._is_known:
-                reply = await self._send(commands.read_system())
-                system = replies.parse_system(reply.text)
-                if system.release < OLDEST_RELEASE:
-                    raise Unsupported(
-                        f"the device runs RouterOS {system.version}; this driver needs "
-                        f"{OLDEST_RELEASE} or newer"
-                    )
-                self._system, self._system_epoch = system, reply.epoch
-                log.info("device release", version=system.version, board=system.board)
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask_system())
+            self._asking.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return await asyncio.shield(self._asking)
+
+    async def _ask_system(self) -> SystemInfo:
+        if self._system is not None and self._is_known:
             return self._system
+        reply = await self._send(commands.read_system())
+        system = replies.parse_system(reply.text)
+        if system.release < OLDEST_RELEASE:
+            raise Unsupported(
+                f"the device runs RouterOS {system.version}; this driver needs {OLDEST_RELEASE} "
+                "or newer"
+            )
+        self._system, self._system_epoch = system, reply.epoch
+        log.info("device release", version=system.version, board=system.board)
+        return system
 
     @property
     def _is_known(self) -> bool:
@@ -115,12 +124,15 @@ class RdsClient:
         epoch = -1
         while True:
             epoch = await self._transport.link.wait_for_connection(after=epoch)
-            try:
-                await self.read_system()
-            except Unsupported as error:
-                log.error("device unsupported", reason=error.message)  # noqa: TRY400 (no bug)
-            except RdsCsiError as error:
-                log.warning("device release unknown", reason=error.message, detail=error.detail)
+            while not self._is_known and epoch == self._transport.link.status.epoch:
+                try:
+                    await self.read_system()
+                except Unsupported as error:
+                    log.error("device unsupported", reason=error.message)  # noqa: TRY400 (no bug)
+                    break  # it takes an upgrade, and so another connection
+                except RdsCsiError as error:
+                    log.warning("release unknown", reason=error.message, detail=error.detail)
+                    await asyncio.sleep(_ASK_AGAIN)
 
     async def read_identity(self) -> str:
         """Read the device's name."""
@@ -140,7 +152,8 @@ class RdsClient:
 
     async def read_slot(self, slot: Slot, pool: str) -> SlotState:
         """Read all about one slot, and the pool."""
-        return await self._on(slot, commands.read_slot(await self.read_features(), slot, pool))
+        features = await self.read_features()
+        return await self._on(slot, pool, commands.read_slot(features, slot, pool))
 
     async def read_pool(self, mount_point: str) -> Pool | None:
         """Read one pool; None when it is not mounted."""
@@ -150,32 +163,35 @@ class RdsClient:
     async def ensure_disk(self, spec: DiskSpec) -> SlotState:
         """Create the disk where the slot is free and there is room."""
         features = await self.read_features()
-        return await self._on(spec.slot, commands.create_disk(features, spec))
+        return await self._on(spec.slot, spec.path.pool, commands.create_disk(features, spec))
 
-    async def ensure_size(self, slot: Slot, size: int, pool: str) -> SlotState:
-        """Grow the disk to at least `size` bytes."""
+    async def ensure_size(self, slot: Slot, size: int, added: int, pool: str) -> SlotState:
+        """Grow the disk to at least `size` bytes, where the pool has `added` bytes left."""
         features = await self.read_features()
-        return await self._on(slot, commands.grow_disk(features, slot, size, pool))
+        command = commands.grow_disk(features, slot, size, added, pool)
+        return await self._on(slot, pool, command)
 
     async def ensure_export(self, slot: Slot, pool: str, *, exported: bool) -> SlotState:
         """Offer the disk over NVMe/TCP, or stop offering it."""
         features = await self.read_features()
-        return await self._on(slot, commands.set_export(features, slot, pool, exported=exported))
+        return await self._on(
+            slot, pool, commands.set_export(features, slot, pool, exported=exported)
+        )
 
     async def ensure_allowed_host(self, slot: Slot, pool: str, host: str) -> SlotState:
         """Let only one host NQN connect; an empty one lifts the restriction."""
         features = await self.read_features()
-        return await self._on(slot, commands.set_allowed_host(features, slot, pool, host))
+        return await self._on(slot, pool, commands.set_allowed_host(features, slot, pool, host))
 
     async def ensure_password(self, slot: Slot, pool: str, password: Secret) -> SlotState:
         """Let only hosts connect that know the secret; an empty one lifts the restriction."""
         features = await self.read_features()
-        return await self._on(slot, commands.set_password(features, slot, pool, password))
+        return await self._on(slot, pool, commands.set_password(features, slot, pool, password))
 
     async def ensure_absent(self, slot: Slot, path: DevicePath) -> SlotState:
         """Remove export, item and file if they are at `path`."""
         features = await self.read_features()
-        return await self._on(slot, commands.remove_disk(features, slot, path))
+        return await self._on(slot, path.pool, commands.remove_disk(features, slot, path))
 
     # Files
 
@@ -227,8 +243,9 @@ class RdsClient:
 
     # One question, one answer
 
-    async def _on(self, slot: Slot, command: Command) -> SlotState:
-        return await self._ask(command, partial(replies.parse_slot, command=command, slot=slot))
+    async def _on(self, slot: Slot, pool: str, command: Command) -> SlotState:
+        parse = partial(replies.parse_slot, command=command, slot=slot, pool=pool)
+        return await self._ask(command, parse)
 
     async def _files(self, command: Command) -> tuple[BackingFile, ...]:
         return await self._ask(command, partial(replies.parse_files, command=command))

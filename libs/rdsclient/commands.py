@@ -11,7 +11,7 @@ from libs.core.errors import InvalidRequest
 from libs.core.ids import IMAGE_SUFFIX, DevicePath, Slot
 from libs.core.secret import Secret
 from libs.core.size import GIB
-from libs.rdsclient.listing import END
+from libs.rdsclient.listing import CHANGED, END
 from libs.rdsclient.model import DiskSpec, Features
 
 _ESCAPES = {c: f"\\{c}" for c in '"\\$?{}[];'} | {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -117,7 +117,9 @@ def _state_of(features: Features, slot: Slot, pool: str) -> str:
 
 
 def _on_slot(features: Features, slot: Slot, pool: str, *changes: str) -> Command:
-    line = "; ".join((*changes, _state_of(features, slot, pool)))
+    line = "; ".join(
+        (*changes, *((SAY_CHANGED,) if changes else ()), _state_of(features, slot, pool))
+    )
     return Command(line, changes=bool(changes), listings=3, json=features.json)
 
 
@@ -129,6 +131,9 @@ def ask(features: Features, menu: str, where: str) -> Command:
 def read_system() -> Command:
     """Ask for release and board, in the text form that every release has."""
     return Command("/system/resource/print")
+
+
+SAY_CHANGED = f":put {quote(CHANGED)}"
 
 
 def check_alive() -> Command:
@@ -177,9 +182,13 @@ def create_disk(features: Features, spec: DiskSpec) -> Command:
     return replace(command, seconds=spec.size / GIB * _SECONDS_PER_GIB)
 
 
-def grow_disk(features: Features, slot: Slot, size: int, pool: str) -> Command:
-    """Grow a file disk to `size` bytes unless it is that large already; it never shrinks."""
-    return _set(features, slot, pool, f"{_slot_is(slot)} and size<{size}", f"file-size={size}")
+def grow_disk(features: Features, slot: Slot, size: int, added: int, pool: str) -> Command:
+    """Grow a file disk to `size` bytes where it is smaller and the pool has `added` bytes left."""
+    found = f"/disk/find where {_slot_is(slot)} and size<{size}"
+    room = f"/disk/find where {_pool_is(pool)} and free>={added}"
+    change = f"/disk/set [{found}] file-size={size}"
+    line = f":if (({count(found)} > 0) && ({count(room)} > 0)) do={{{change}}}"
+    return _on_slot(features, slot, pool, line)
 
 
 def _set(features: Features, slot: Slot, pool: str, where: str, values: str) -> Command:
@@ -240,7 +249,8 @@ def copy_file(features: Features, source: DevicePath, target: DevicePath) -> Com
     there = f"/file/find where name={quote(target.file_name)}"
     names = quote(f"^({literal_pattern(source.file_name)}|{literal_pattern(target.file_name)})$")
     copy = f"/file/copy src={quote(source.file_name)} dst={quote(target.file_name)}"
-    line = f":if ({count(there)} = 0) do={{{copy}}}; " + listing(features, "/file", f"name~{names}")
+    change = f":if ({count(there)} = 0) do={{{copy}}}; {SAY_CHANGED}; "
+    line = change + listing(features, "/file", f"name~{names}")
     return Command(line, changes=True, listings=1, json=features.json)
 
 
@@ -249,7 +259,9 @@ def remove_file(features: Features, path: DevicePath) -> Command:
     file = f"/file/find where name={quote(path.file_name)}"
     unused = f"({count(f'/disk/find where {_path_is(path)}')} = 0)"
     remove = f":if (({count(file)} > 0) && {unused}) do={{/file/remove [{file}]}}"
-    line = f"{remove}; " + listing(features, "/file", f"name={quote(path.file_name)}")
+    line = f"{remove}; {SAY_CHANGED}; " + listing(
+        features, "/file", f"name={quote(path.file_name)}"
+    )
     return Command(line, changes=True, listings=1, json=features.json)
 
 

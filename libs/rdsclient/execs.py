@@ -1,6 +1,7 @@
 """One exec on an SSH connection, with every way in which it can go wrong told apart."""
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 
 import asyncssh
@@ -17,6 +18,8 @@ _REFUSED = frozenset(
     }
 )
 """Codes with which a session is not opened at all, so that no command was sent (RFC 4254, 5.1)."""
+
+_CLOSE_LIMIT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,10 @@ async def run_line(
         raise _lost(address, str(error)) from error
     finally:
         process.close()
+        # The device counts the session until it has closed its side; so do we.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_LIMIT):
+                await process.wait_closed()
     # asyncssh reports a connection that died as a normal end without a status.
     if process.exit_status is None and connection.is_closed():
         raise _lost(address, "no exit status")

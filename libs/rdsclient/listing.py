@@ -18,13 +18,16 @@ Item = Mapping[str, object]
 END = "rds-csi:end"
 """Printed after each listing of the text form, which has no end of its own."""
 
+CHANGED = "rds-csi:changed"
+"""Printed after the statements that change something: an error before it is theirs."""
+
 _DECODER = json.JSONDecoder(parse_float=Decimal)
 _SPACE = re.compile(r"\s*")
 
 # An entry begins with its row number and flags, and one of the properties that come first. The
 # indentation tells it from a continued line, which the console indents further.
 _ENTRY = re.compile(
-    r"^ {0,3}\d+ +(?:[A-Za-z*]{1,8} +)?(?=(?:type|slot|slot-default|name|fs)=)", re.MULTILINE
+    r"^ {0,3}\d+\s+(?:[A-Za-z*]{1,8}\s+)?(?=(?:type|slot|slot-default|name|fs)=)", re.MULTILINE
 )
 _FLAGS_ONLY = re.compile(r"\s*(?:Flags|Columns):[^=]*", re.DOTALL)
 _KEY = re.compile(r"(?:^|(?<=\s))([a-z][a-z0-9-]*)=")

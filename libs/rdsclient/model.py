@@ -187,7 +187,8 @@ class SlotState:
         disk: the item, if there is one.
         files: files named like the slot's backing file, wherever they lie.
         users: disks in other slots whose backing file is one of that name.
-        pool: the pool that was asked about, None when it is not mounted or was not asked for.
+        pool: the pool that was asked about, None when it is not mounted.
+        asked_pool: the mount point that was asked about.
     """
 
     slot: Slot
@@ -195,3 +196,4 @@ class SlotState:
     files: tuple[BackingFile, ...] = ()
     users: tuple[FileDisk, ...] = ()
     pool: Pool | None = None
+    asked_pool: str = ""

@@ -3,10 +3,11 @@
 import re
 from decimal import Decimal
 
+from libs.core.errors import RdsCsiError
 from libs.core.ids import Slot, shown
 from libs.rdsclient.commands import Command
 from libs.rdsclient.errors import GarbledReply, error_from_text
-from libs.rdsclient.listing import Item, Reader
+from libs.rdsclient.listing import CHANGED, Item, Reader
 from libs.rdsclient.model import (
     BackingFile,
     Export,
@@ -29,8 +30,27 @@ def listings(text: str, command: Command) -> tuple[list[Item], ...]:
 
     Raises:
         RdsCsiError: the device printed an error text: what it means, by the table in `errors`.
-        GarbledReply: the answer is cut off, or is not what was asked for.
+        GarbledReply: the answer is cut off, or is not what was asked for. Once a change has been
+            made, whatever else is wrong with the answer is this too: it must not sound final.
     """
+    if not command.changes:
+        return _read_all(text, command)
+    before, changed, after = text.partition(CHANGED)
+    if not changed:
+        if CHANGED.startswith(before.strip()):
+            raise GarbledReply("the device's answer is cut off", detail=repr(text))
+        raise error_from_text(before.strip())
+    try:
+        return _read_all(after, command)
+    except GarbledReply:
+        raise
+    except RdsCsiError as error:
+        raise GarbledReply(
+            "the change was made, and the device did not say what is there now", detail=error.detail
+        ) from error
+
+
+def _read_all(text: str, command: Command) -> tuple[list[Item], ...]:
     reader = Reader(text, as_json=command.json)
     found = tuple(reader.listing() for _ in range(command.listings))
     reader.finish()
@@ -70,7 +90,7 @@ def parse_pool(text: str, command: Command) -> Pool | None:
     return _pool(items)
 
 
-def parse_slot(text: str, command: Command, slot: Slot) -> SlotState:
+def parse_slot(text: str, command: Command, slot: Slot, pool: str) -> SlotState:
     """Read the three listings with which every command on one slot ends."""
     items, files, pools = listings(text, command)
     disks = tuple(_file_disk(item) for item in items)
@@ -83,6 +103,7 @@ def parse_slot(text: str, command: Command, slot: Slot) -> SlotState:
         users=tuple(disk for disk in disks if disk.slot != slot.text),
         files=tuple(_file(item) for item in files),
         pool=_pool(pools),
+        asked_pool=pool,
     )
 
 

@@ -1,6 +1,14 @@
 """Commands for Btrfs subvolumes. Pure."""
 
-from libs.rdsclient.commands import Command, ask, count, listing, literal_pattern, quote
+from libs.rdsclient.commands import (
+    SAY_CHANGED,
+    Command,
+    ask,
+    count,
+    listing,
+    literal_pattern,
+    quote,
+)
 from libs.rdsclient.model import Features
 
 _SUBVOLUME = "/disk/btrfs/subvolume"
@@ -46,5 +54,7 @@ def _is_subvolume(label: str, name: str) -> str:
 def _on_subvolume(features: Features, label: str, name: str, compared: str, change: str) -> Command:
     where = _is_subvolume(label, name)
     found = count(f"{_SUBVOLUME}/find where {where}")
-    line = f":if ({found} {compared} 0) do={{{change}}}; " + listing(features, _SUBVOLUME, where)
+    line = f":if ({found} {compared} 0) do={{{change}}}; {SAY_CHANGED}; " + listing(
+        features, _SUBVOLUME, where
+    )
     return Command(line, changes=True, listings=1, json=features.json)

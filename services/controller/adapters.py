@@ -44,11 +44,16 @@ class MemoryAttachments:
 
 
 class ClusterAttachments:
-    """Attachments as the cluster's VolumeAttachments say; external-attacher writes those."""
+    """Attachments as the cluster's VolumeAttachments say; external-attacher writes those.
+
+    What this process has granted counts as attached at once: external-attacher records it a moment
+    later, and a claim that turns up in between must not be granted too.
+    """
 
     def __init__(self, kube: KubeClient, driver: str) -> None:
         self._kube = kube
         self._driver = driver
+        self._granted: defaultdict[str, set[str]] = defaultdict(set)
 
     async def of_volume(self, volume: VolumeId) -> tuple[Attachment, ...]:
         """Return the claims to one volume. Raises Unreachable when they cannot be read."""
@@ -56,17 +61,34 @@ class ClusterAttachments:
 
     async def by_volume(self) -> Mapping[str, tuple[Attachment, ...]]:
         """Return the claims to all volumes. Raises Unreachable when they cannot be read."""
+        granted_before = {volume: set(nodes) for volume, nodes in self._granted.items()}
         held: defaultdict[str, list[Attachment]] = defaultdict(list)
         for claim in await list_claims(self._kube, self._driver):
-            held[claim.volume].append(_attachment(claim))
+            held[claim.volume].append(self._attachment(claim))
+        self._forget_ended(granted_before, held)
         return {volume: tuple(claims) for volume, claims in held.items()}
 
+    def _attachment(self, claim: Claim) -> Attachment:
+        granted = claim.node in self._granted.get(claim.volume, ())
+        return Attachment(claim.node, claim.attached or granted, (claim.created, claim.name))
+
+    def _forget_ended(
+        self, before: Mapping[str, set[str]], held: Mapping[str, list[Attachment]]
+    ) -> None:
+        """Forget grants from before the listing whose VolumeAttachment is gone."""
+        for volume, nodes in before.items():
+            claimed = {claim.node for claim in held.get(volume, ())}
+            self._granted[volume] -= nodes - claimed
+            if not self._granted[volume]:
+                del self._granted[volume]
+
     async def record(self, volume: VolumeId, node: NodeId) -> None:
-        """Do nothing: external-attacher records the answer in the VolumeAttachment."""
+        """Remember a grant until its VolumeAttachment is gone."""
+        self._granted[volume.text].add(node.text)
 
     async def forget(self, volume: VolumeId, node: NodeId | None) -> None:
-        """Do nothing: external-attacher removes the VolumeAttachment."""
-
-
-def _attachment(claim: Claim) -> Attachment:
-    return Attachment(claim.node, claim.attached, (claim.created, claim.name))
+        """Forget a grant; external-attacher removes the VolumeAttachment."""
+        nodes = self._granted.pop(volume.text, set())
+        left = nodes - {node.text} if node else set()
+        if left:
+            self._granted[volume.text] = left

@@ -1,5 +1,6 @@
 """The controller's settings."""
 
+import contextlib
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -13,6 +14,8 @@ from libs.ops.settings import choice, integer, seconds, setting, switch
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", re.ASCII)
 _DRIVER_NAME = re.compile(r"(?=.{1,63}$)[a-z0-9A-Z]([a-z0-9A-Z.-]*[a-z0-9A-Z])?", re.ASCII)
 
+_MAX_PORT = 65535
+
 NVME_TCP_PORT = 4420
 """IANA's port for NVMe over TCP."""
 
@@ -23,11 +26,11 @@ def parse_host(text: str, field: str = "host") -> str:
     Raises:
         InvalidRequest: it is neither.
     """
-    try:
-        return str(ip_address(text))
-    except ValueError:
-        if _HOST_NAME.fullmatch(text):
-            return text
+    if "%" not in text:  # an IPv6 scope may be any text, and means nothing on another host
+        with contextlib.suppress(ValueError):
+            return str(ip_address(text))
+    if _HOST_NAME.fullmatch(text):
+        return text
     raise InvalidRequest(f"{field} must be a host name or an IP address")
 
 
@@ -37,8 +40,8 @@ def parse_port(text: str, field: str = "port") -> int:
     Raises:
         InvalidRequest: it is not a whole number from 1 to 65535.
     """
-    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:6]) <= 65535:  # noqa: PLR2004 (16 bits)
-        raise InvalidRequest(f"{field} must be a TCP port from 1 to 65535")
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= _MAX_PORT:
+        raise InvalidRequest(f"{field} must be a TCP port from 1 to {_MAX_PORT}")
     return int(text)
 
 

@@ -41,10 +41,11 @@ class CreateDisk:
 
 @dataclass(frozen=True, slots=True)
 class GrowDisk:
-    """Grow the disk to at least this many bytes."""
+    """Grow the disk to this many bytes, if the pool has room for what that adds."""
 
     slot: Slot
     size: int
+    added: int
     pool: str
 
 
@@ -98,6 +99,12 @@ def plan_create(wanted: NewVolume, limits: Limits, seen: SlotState | None) -> tu
             "left of an earlier volume and may hold data; delete the volume (DeleteVolume removes "
             "the file) or move the file away"
         )
+    for user in seen.users:
+        if user.path == spec.path.text:
+            raise InUse(
+                f"volume {wanted.volume} does not exist, but the disk in slot {user.slot} uses its "
+                f"backing file {spec.path}"
+            )
     _check_room(spec.path.pool, seen.pool, spec.size)
     return (CreateDisk(spec),)
 
@@ -193,9 +200,10 @@ def plan_expand(
     if target <= disk.size:
         return ()
     actual_pool = DevicePath.parse(disk.path, "file-path").pool
-    if seen.pool is not None and seen.pool.mount_point == actual_pool:
-        _check_room(actual_pool, seen.pool, target - disk.size)
-    return (GrowDisk(volume.slot, target, actual_pool),)
+    if seen.asked_pool != actual_pool:
+        return (Look(volume.slot, actual_pool),)
+    _check_room(actual_pool, seen.pool, target - disk.size)
+    return (GrowDisk(volume.slot, target, target - disk.size, actual_pool),)
 
 
 def plan_publish(

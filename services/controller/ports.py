@@ -27,8 +27,8 @@ class Device(Protocol):
     async def ensure_disk(self, spec: DiskSpec) -> SlotState:
         """Create the disk where the slot is free and there is room; return what is there now."""
 
-    async def ensure_size(self, slot: Slot, size: int, pool: str) -> SlotState:
-        """Grow the disk to at least `size` bytes; return what is there now."""
+    async def ensure_size(self, slot: Slot, size: int, added: int, pool: str) -> SlotState:
+        """Grow the disk to `size` bytes where the pool has `added` left; return what is there."""
 
     async def ensure_absent(self, slot: Slot, path: DevicePath) -> SlotState:
         """Remove export, item and file if they are at `path`; return what is there now."""

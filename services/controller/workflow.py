@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
-from libs.core.errors import Refused
+from libs.core.errors import NotFound, Refused
 from libs.core.ids import MANAGED_PREFIXES, DevicePath, NodeId, VolumeId
 from libs.core.size import CapacityRange
 from libs.rdsclient.errors import EntryExists
@@ -123,7 +123,11 @@ class Volumes:
                     if seen.disk is None:
                         raise
                     return seen
-            case GrowDisk(slot, size, pool):
-                return await self._device.ensure_size(slot, size, pool)
+            case GrowDisk(slot, size, added, pool):
+                return await self._device.ensure_size(slot, size, added, pool)
             case RemoveDisk(slot, path):
-                return await self._device.ensure_absent(slot, path)
+                try:
+                    return await self._device.ensure_absent(slot, path)
+                except NotFound:
+                    # Somebody removed it between the search and the removal.
+                    return await self._device.read_slot(slot, path.pool)

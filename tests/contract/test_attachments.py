@@ -113,6 +113,23 @@ async def test_without_a_node_all_are_taken_away(world: World) -> None:
 # What only a cluster can do wrong
 
 
+async def test_a_grant_counts_before_the_attacher_has_recorded_it(tmp_path: Path) -> None:
+    async with running_api(tmp_path) as api, open_kube(api.kubeconfig) as kube:
+        attachments = ClusterAttachments(kube, DRIVER)
+        for node in ("zzz", "aaa"):
+            api.attach("pvc-1", node, DRIVER, attached=False, created="2026-01-01T00:00:00Z")
+
+        await attachments.record(ONE, NodeId.parse("zzz"))
+        granted = {one.node: one.attached for one in await attachments.of_volume(ONE)}
+        detacher(api)(ONE, NodeId.parse("zzz"))
+        await attachments.of_volume(ONE)
+        api.attach("pvc-1", "zzz", DRIVER, attached=False, created="2026-01-01T00:00:09Z")
+        later = {one.node: one.attached for one in await attachments.of_volume(ONE)}
+
+        assert granted == {"zzz": True, "aaa": False}
+        assert later == {"zzz": False, "aaa": False}
+
+
 @pytest.mark.parametrize(
     "broken",
     [(500, "oops"), (403, '{"kind": "Status"}'), (200, "not json"), (200, "[]"), (200, "{}")],

@@ -188,7 +188,7 @@ async def test_a_disk_grows_and_does_not_shrink(under: Under) -> None:
     await under.rds.ensure_disk(under.spec("a"))
 
     for size, expected in ((3 * SIZE, 3 * SIZE), (SIZE, 3 * SIZE)):
-        state = await under.rds.ensure_size(under.slot("a"), size, under.base.pool)
+        state = await under.rds.ensure_size(under.slot("a"), size, 2 * SIZE, under.base.pool)
         assert state.disk is not None
         assert state.disk.size == expected
 

@@ -112,6 +112,18 @@ async def test_a_caller_that_leaves_does_not_break_off_its_change(rig: Rig) -> N
     assert sum("/disk/add" in line for line in rig.device.lines) == 2
 
 
+@pytest.mark.parametrize("text", ["failure: device is busy", "what is this", "no such item"])
+async def test_a_change_that_was_made_is_never_reported_as_final(rig: Rig, text: str) -> None:
+    noise = f"rds-csi:changed\r\n[]\r\n{text}\r\n"
+    rig.device.faults.add(Fault(Action.GARBAGE, "/disk/add", text=noise))
+
+    status, _ = await error_of(rig.create())
+    await rig.create()
+
+    assert status is Status.UNAVAILABLE
+    assert rig.device.slots == [NAME]
+
+
 @pytest.mark.parametrize(
     ("text", "status"),
     [
@@ -233,3 +245,30 @@ async def test_a_second_controller_sees_what_the_first_one_made(tmp_path: Path) 
 
         assert len(answers) == 20
         assert len(first.device.slots) == 10
+
+
+async def test_a_device_that_answers_the_first_question_wrongly_is_asked_again(
+    tmp_path: Path,
+) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        device = await stack.enter_async_context(running_device())
+        device.faults.add(Fault(Action.TRUNCATE, "/system/resource", amount=5))
+        settings = settings_for(tmp_path, device)
+        await stack.enter_async_context(open_controller(settings))
+        rig = await connect(stack, device, settings)
+
+        while (await rig.identity.probe(csi.ProbeRequest())).ready is not True:
+            pass
+
+        assert len(device.execs) == 2
+
+
+async def test_a_deletion_that_somebody_else_finishes_first_succeeds(rig: Rig) -> None:
+    await rig.create()
+    rig.device.faults.add(Fault(Action.ERROR, "/disk/remove", text="no such item"))
+    rig.device.state.disks.clear()
+    rig.device.state.files.clear()
+
+    await rig.delete()
+
+    assert rig.device.slots == []

@@ -103,6 +103,7 @@ async def test_being_killed_in_the_middle_is_made_good_by_the_next_life(
     while not rig.device.slots:  # noqa: ASYNC110 (the device tells nobody)
         await asyncio.sleep(0.01)
     controller.kill()
+    await controller.wait()
     await asyncio.gather(creating, return_exceptions=True)
 
     async with start(tmp_path, rig.device):

@@ -20,7 +20,7 @@ from libs.csikit.keylock import open_keyed_tasks
 from libs.csikit.lifetime import wait_for_signal
 from libs.csikit.server import open_server
 from protos.gen.csi import v1 as csi
-from tests.component.csikit.test_server import Controller, Served, serve, serve_until
+from tests.component.csikit.rig import Controller, Served, serve, serve_until
 
 CUT = (GRPCError, StreamTerminatedError, OSError)
 """What a client raises whose connection ends under its call."""

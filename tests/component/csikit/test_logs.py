@@ -15,7 +15,7 @@ from libs.csikit.calls import Calls
 from libs.csikit.keylock import open_keyed_tasks
 from libs.csikit.server import open_server
 from protos.gen.csi import v1 as csi
-from tests.component.csikit.test_server import Controller, RawCodec, Served, serve
+from tests.component.csikit.rig import Controller, RawCodec, Served, serve
 
 CREATE = "/csi.v1.Controller/CreateVolume"
 PLANTED = csi.CreateVolumeRequest(name="a", secrets={"password": "hunter2"})

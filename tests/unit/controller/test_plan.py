@@ -169,7 +169,7 @@ def test_an_expansion_looks_grows_and_is_done() -> None:
 
     assert plan_expand(VOLUME, asked, LIMITS, "raid10", None) == (Look(VOLUME.slot, "raid10"),)
     assert plan_expand(VOLUME, asked, LIMITS, "raid10", state(disk())) == (
-        GrowDisk(VOLUME.slot, 2 * GIB, "raid10"),
+        GrowDisk(VOLUME.slot, 2 * GIB, GIB, "raid10"),
     )
     assert plan_expand(VOLUME, asked, LIMITS, "raid10", state(disk(2 * GIB))) == ()
 

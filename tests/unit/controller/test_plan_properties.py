@@ -14,6 +14,7 @@ from services.controller import requests
 from services.controller.plan import (
     CreateDisk,
     GrowDisk,
+    Look,
     Plan,
     RemoveDisk,
     Step,
@@ -44,11 +45,12 @@ class World:
     disk: FileDisk | None
     files: tuple[str, ...]
     free: int
+    asked: str = "raid10"
 
     def see(self) -> SlotState:
-        pool = Pool("raid10", TIB, self.free)
+        pool = Pool(self.asked, TIB, self.free)
         files = tuple(map(BackingFile, self.files))
-        return SlotState(VOLUME.slot, self.disk, files, pool=pool)
+        return SlotState(VOLUME.slot, self.disk, files, pool=pool, asked_pool=self.asked)
 
     def _admits(self, spec: DiskSpec) -> bool:
         return not self.disk and spec.path.text not in self.files and self.free >= spec.size
@@ -61,7 +63,7 @@ class World:
                 )
                 self.files = (*self.files, spec.path.text)
                 self.free -= spec.size
-            case GrowDisk(_, size, _) if self.disk and self.disk.size < size:
+            case GrowDisk(_, size, _, _) if self.disk and self.disk.size < size:
                 self.free -= size - self.disk.size
                 self.disk = replace(self.disk, size=size)
             case RemoveDisk(_, path):
@@ -69,6 +71,8 @@ class World:
                     self.disk = None
                 if not (self.disk and self.disk.path == path.text):
                     self.files = tuple(file for file in self.files if file != path.text)
+            case Look(_, pool):
+                self.asked = pool
             case _:
                 pass
         return self.see()

@@ -74,4 +74,5 @@ def state(
         disk=found,
         files=tuple(BackingFile(file) for file in files),
         pool=None if free is None else Pool("raid10", 100 * GIB, free),
+        asked_pool="raid10",
     )

@@ -254,10 +254,10 @@ def test_what_the_client_asks_for_is_what_it_reads_back(slot: Slot, size: int) -
     spec = DiskSpec(slot, path, size, Nqn.parse(f"nqn.2000-02.com.mikrotik:{slot}"), 4420)
 
     def do(command: commands.Command) -> SlotState:
-        return replies.parse_slot(run(command.line, on), command, slot)
+        return replies.parse_slot(run(command.line, on), command, slot, "raid10")
 
     made, again = do(commands.create_disk(LATEST, spec)), do(commands.create_disk(LATEST, spec))
-    grown = do(commands.grow_disk(LATEST, slot, size * 2, "raid10"))
+    grown = do(commands.grow_disk(LATEST, slot, size * 2, size, "raid10"))
     gone = do(commands.remove_disk(LATEST, slot, path))
 
     assert made == again

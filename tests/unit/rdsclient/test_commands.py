@@ -79,7 +79,7 @@ def test_creating_a_disk_sends_exact_bytes_and_never_lets_the_device_mount_it() 
     ("command", "verbs"),
     [
         (commands.create_disk(LATEST, SPEC), {"/disk/add"}),
-        (commands.grow_disk(LATEST, SPEC.slot, 2**31, "raid10"), {"/disk/set"}),
+        (commands.grow_disk(LATEST, SPEC.slot, 2**31, 2**30, "raid10"), {"/disk/set"}),
         (
             commands.remove_disk(LATEST, SPEC.slot, SPEC.path),
             {"/disk/set", "/disk/remove", "/file/remove"},

@@ -92,7 +92,10 @@ def test_an_empty_listing_is_empty() -> None:
 
 def test_the_state_of_a_slot_is_read_from_three_documents() -> None:
     state = replies.parse_slot(
-        answer([DISK], [{"name": "raid10/volumes/pvc-1.img", "type": "file"}], [POOL]), READ, SLOT
+        answer([DISK], [{"name": "raid10/volumes/pvc-1.img", "type": "file"}], [POOL]),
+        READ,
+        SLOT,
+        "raid10",
     )
 
     assert state.disk is not None
@@ -102,7 +105,7 @@ def test_the_state_of_a_slot_is_read_from_three_documents() -> None:
 
 def test_a_missing_document_is_an_error_and_not_an_empty_one() -> None:
     with pytest.raises(GarbledReply):
-        replies.parse_slot(answer([], []), READ, SLOT)
+        replies.parse_slot(answer([], []), READ, SLOT, "raid10")
 
 
 @pytest.mark.parametrize(
@@ -121,7 +124,7 @@ def test_a_device_text_becomes_its_error_before_or_after_a_document(
 ) -> None:
     for reply in (text, answer([]) + text):
         with pytest.raises(error) as caught:
-            replies.parse_slot(reply, READ, SLOT)
+            replies.parse_slot(reply, READ, SLOT, "raid10")
         assert text in caught.value.detail
 
 
@@ -129,7 +132,7 @@ def test_a_device_text_becomes_its_error_before_or_after_a_document(
 def test_any_text_is_read_or_refused_with_a_typed_error(text: str) -> None:
     for parse in (
         lambda: replies.parse_disks(text, LIST),
-        lambda: replies.parse_slot(text, READ, SLOT),
+        lambda: replies.parse_slot(text, READ, SLOT, "raid10"),
         lambda: replies.parse_system(text),
     ):
         try:
