@@ -40,6 +40,7 @@ def _mock(options: Options) -> MockRds:
         version=options.release,
         json_decimals=options.json_decimals,
         strict_empty=options.strict_empty,
+        read_only_user=options.read_only_user,
     )
     store = Store(options.data) if options.data else None
     if store is not None:

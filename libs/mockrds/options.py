@@ -55,6 +55,7 @@ class Options:
     style: Console
     json_decimals: bool
     strict_empty: bool
+    read_only_user: bool
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -84,6 +85,18 @@ def _latency(text: str) -> Latency:
         raise argparse.ArgumentTypeError("must be milliseconds, or realistic") from None
 
 
+def _release(text: str) -> str:
+    if not re.match(r"\d+\.\d+", text):
+        raise argparse.ArgumentTypeError("must begin with two numbers, such as 7.24.4 (stable)")
+    return text
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError("must be a whole number that is not negative")
+    return int(text)
+
+
 def _from_environment(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> list[str]:
     """Return flags for the variables that are set: RDS_MOCK_LISTEN is --listen."""
     flags = []
@@ -100,6 +113,25 @@ def _from_environment(parser: argparse.ArgumentParser, environ: Mapping[str, str
 
 def _values(action: argparse.Action, value: str) -> list[str]:
     return value.split() if action.dest == "pool" else [value]
+
+
+def _add_awkwardness(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--latency",
+        type=_latency,
+        default="0",
+        help="milliseconds that a command takes, or realistic (150-250, and more per GiB added)",
+    )
+    add("--sessions", type=_count, default=DEFAULT_SESSIONS, help="commands at once (%(default)s)")
+    add("--honest-status", action="store_true", help="exit with 1 where a command failed")
+    add("--disk-files", type=Path, help="keep each volume as a sparse file below this directory")
+    add("--data", type=Path, help="keep the device's state in this directory, over restarts")
+    add("--width", type=_count, default=0, help="console width, whatever the login asks for")
+    add("--fold-inside", action="store_true", help="break values across lines, as hardware did")
+    add("--json-decimals", action="store_true", help="whole numbers in JSON as 443.000000")
+    add("--strict-empty", action="store_true", help="changing nothing is an error: no such item")
+    add("--read-only-user", action="store_true", help="refuse every change")
 
 
 def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
@@ -125,21 +157,10 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
     add("--authorized-keys", type=Path, help="public keys of the user; a password is refused then")
     add("--host-key", type=Path, help="private host key; made where the file is missing")
     add("--pool", type=_pool, action="append", help="a pool, repeatable (raid10=1T:xfs)")
-    add("--release", default="7.24.4 (stable)", help="RouterOS version to report (%(default)s)")
     add(
-        "--latency",
-        type=_latency,
-        default="0",
-        help="milliseconds that a command takes, or realistic (150-250, and more per GiB added)",
+        "--release", type=_release, default="7.24.4 (stable)", help="RouterOS version (%(default)s)"
     )
-    add("--sessions", type=int, default=DEFAULT_SESSIONS, help="commands at once (%(default)s)")
-    add("--honest-status", action="store_true", help="exit with 1 where a command failed")
-    add("--disk-files", type=Path, help="keep each volume as a sparse file below this directory")
-    add("--data", type=Path, help="keep the device's state in this directory, over restarts")
-    add("--width", type=int, default=0, help="console width, whatever the login asks for")
-    add("--fold-inside", action="store_true", help="break values across lines, as hardware did")
-    add("--json-decimals", action="store_true", help="whole numbers in JSON as 443.000000")
-    add("--strict-empty", action="store_true", help="changing nothing is an error: no such item")
+    _add_awkwardness(parser)
     given = parser.parse_args([*_from_environment(parser, environ), *argv])
     password = given.password_file.read_text().strip() if given.password_file else given.password
     if not password and given.authorized_keys is None:
@@ -161,4 +182,5 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
         style=Console(width=given.width, fold_inside=given.fold_inside),
         json_decimals=given.json_decimals,
         strict_empty=given.strict_empty,
+        read_only_user=given.read_only_user,
     )

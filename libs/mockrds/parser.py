@@ -172,10 +172,9 @@ class _Parser:
         start = self.at
         name = self.match(_NAME)
         if name and self.peek() == "=":
-            if takes.names is not None and name not in takes.names:
+            repeated = any(argument.name == name for argument in before)  # refused: a guess
+            if repeated or (takes.names is not None and name not in takes.names):
                 raise self.fail(f"bad parameter {name}", start)
-            if any(argument.name == name for argument in before):
-                raise self.fail(f"bad parameter {name}", start)  # a guess; never the last one wins
             self.at += 1
             return self.located(name, self.value(), start)
         if name in takes.flags:

@@ -124,7 +124,8 @@ class Reader:
         end = self._text.find(END, self._at)
         if end < 0:
             rest = self._text[self._at :].strip()
-            if rest and not _KEY.search(rest) and not rest.startswith("Flags"):
+            cut = _KEY.search(rest) or rest.startswith("Flags") or "Flags:".startswith(rest)
+            if not cut and not END.startswith(rest):
                 raise error_from_text(rest)
             raise self._cut_off("the device's answer is cut off")
         block = self._text[self._at : end]
