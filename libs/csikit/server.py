@@ -146,7 +146,7 @@ async def open_server(
 
     Health and reflection are served beside the services. At the end new calls are refused with
     UNAVAILABLE, those in hand have `drain_seconds` to finish, and the socket goes away. Then what
-    is left is answered with UNAVAILABLE, and all is over within two more seconds.
+    is left is answered with UNAVAILABLE, and all is over within about two more seconds.
 
     Raises:
         InvalidRequest: the target is not a unix socket, or cannot be made.

@@ -126,9 +126,11 @@ def _problem(flag: str, path: Path) -> str:
 
 
 async def _serve(settings: ControllerSettings) -> None:
+    # From the first moment: as process 1 of a container Python ignores SIGTERM without a handler.
+    told = asyncio.create_task(wait_for_signal())
+    await asyncio.sleep(0)
     async with open_controller(settings):
-        name = await wait_for_signal()
-        log.info("ending", signal=name)
+        log.info("ending", signal=await told)
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
