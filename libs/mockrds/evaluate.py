@@ -1,6 +1,7 @@
 """Values of expressions, in the console's script language."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 from libs.mockrds.errors import ConsoleError
 from libs.mockrds.syntax import (
@@ -15,7 +16,7 @@ from libs.mockrds.syntax import (
     Unary,
     Variable,
 )
-from libs.mockrds.values import Item, Value, compare, text_of
+from libs.mockrds.values import Item, Value, comparable, compare, compile_pattern, text_of
 
 NO_ITEM: Item = {}
 
@@ -57,6 +58,24 @@ class Evaluator(ABC):
         if isinstance(value, bool):
             return value
         raise ConsoleError("conditional not boolean")
+
+    def _predicate(self, condition: Expression) -> Callable[[Item], bool]:
+        """Return a `where` as a function, in which what is the same for all items is done once."""
+        match condition:
+            case Binary("and", left, right):
+                first, second = self._predicate(left), self._predicate(right)
+                return lambda item: first(item) and second(item)
+            case Binary("or", left, right):
+                first, second = self._predicate(left), self._predicate(right)
+                return lambda item: first(item) or second(item)
+            case Binary("=", Property(name), Literal(value)):
+                wanted = comparable(value)
+                return lambda item: comparable(item.get(name)) == wanted
+            case Binary("~", Property(name), Literal(value)):
+                pattern = compile_pattern(text_of(value))
+                return lambda item: pattern.search(text_of(item.get(name))) is not None
+            case _:
+                return lambda item: self._truth(self._value(condition, item))
 
     def _value(self, expression: Expression, item: Item) -> Value:
         match expression:

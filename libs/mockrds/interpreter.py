@@ -27,6 +27,8 @@ class Interpreter(Evaluator):
         self._device = device
         self._console = console or Console()
         self._out: list[str] = []
+        # What was listed in this exec, until it changes something: a line asks many times.
+        self._listed: dict[tuple[str, ...], Sequence[Item]] = {}
 
     def run(self, line: str) -> tuple[str, str]:
         """Run a line; return what it printed, and the error text that it ended with, if any.
@@ -59,7 +61,9 @@ class Interpreter(Evaluator):
             ("file",): self._device.list_files,
         }
         if command.menu in listed:
-            return self._items(command, listed[command.menu]())
+            if command.menu not in self._listed:
+                self._listed[command.menu] = listed[command.menu]()
+            return self._items(command, self._listed[command.menu])
         if command.menu == ("system", "resource"):
             return self._single(command, self._device.resource())
         return self._single(command, {"name": self._device.identity})
@@ -77,7 +81,10 @@ class Interpreter(Evaluator):
             case "monitor-traffic":
                 return self._traffic(command, items)
         self._device.check_writable()
-        self._change(command, items)
+        try:
+            self._change(command, items)
+        finally:
+            self._listed.clear()
         return None
 
     def _change(self, command: Command, items: Sequence[Item]) -> None:
@@ -125,7 +132,7 @@ class Interpreter(Evaluator):
         condition = command.where
         if condition is None:
             return list(items)
-        return [item for item in items if self._truth(self._value(condition, item))]
+        return list(filter(self._predicate(condition), items))
 
     def _show(self, command: Command, items: Sequence[Item]) -> Value:
         flags = self._flags(command)

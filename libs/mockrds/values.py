@@ -69,6 +69,18 @@ def _converted(value: Scalar) -> object:
     return value
 
 
+def compile_pattern(text: str) -> re.Pattern[str]:
+    """Return a regular expression.
+
+    Raises:
+        ConsoleError: it is none.
+    """
+    try:
+        return re.compile(text)
+    except re.error:
+        raise ConsoleError("failure: invalid regular expression") from None
+
+
 def compare(operator: str, left: Value, right: Value) -> bool:
     """Compare two values as the console does.
 
@@ -76,20 +88,18 @@ def compare(operator: str, left: Value, right: Value) -> bool:
         ConsoleError: they cannot be compared so.
     """
     if operator == "~":
-        try:
-            return re.search(text_of(right), text_of(left)) is not None
-        except re.error:
-            raise ConsoleError("failure: invalid regular expression") from None
+        return compile_pattern(text_of(right)).search(text_of(left)) is not None
     if operator in {"=", "!="}:
-        return (_comparable(left) == _comparable(right)) is (operator == "=")
-    numbers = [_comparable(left), _comparable(right)]
+        return (comparable(left) == comparable(right)) is (operator == "=")
+    numbers = [comparable(left), comparable(right)]
     if not all(isinstance(number, int) for number in numbers):
         raise ConsoleError("cannot compare if value is less than another")
     low, high = int(str(numbers[0])), int(str(numbers[1]))
     return {"<": low < high, ">": low > high, "<=": low <= high, ">=": low >= high}[operator]
 
 
-def _comparable(value: Value) -> str | int:
+def comparable(value: Value) -> str | int:
+    """Return what a value is compared as: yes and no, a number where it is one, or a text."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

@@ -15,7 +15,7 @@ from libs.core.secret import Secret
 from libs.rdsclient import commands, replies, subvolumes
 from libs.rdsclient.commands import Command
 from libs.rdsclient.config import RdsConfig
-from libs.rdsclient.errors import CommandRefused, ConnectionLost, ReadFailed
+from libs.rdsclient.errors import ConnectionLost, GarbledReply, ReadFailed
 from libs.rdsclient.execs import Reply
 from libs.rdsclient.link import LinkState, LinkStatus
 from libs.rdsclient.model import (
@@ -261,6 +261,11 @@ class RdsClient:
                 value = await asyncio.to_thread(parse, reply.text)
             else:
                 value = parse(reply.text)
+            if reply.status:
+                raise GarbledReply(
+                    "the device reported a failure without saying which",
+                    detail=f"status {reply.status}: {reply.text!r}",
+                )
         except OutcomeUnknown as error:
             if command.changes:
                 raise
@@ -268,11 +273,6 @@ class RdsClient:
         except RdsCsiError as error:
             log.info("device refused", line=command.shown, error=str(error), detail=error.detail)
             raise
-        if reply.status:
-            raise CommandRefused(
-                "the device reported a failure without saying which",
-                detail=f"status {reply.status}: {reply.text!r}",
-            )
         return value
 
     async def _send(self, command: Command) -> Reply:

@@ -146,13 +146,18 @@ async def test_a_device_text_becomes_a_status_and_stays_out_of_the_answer(
     assert text not in message
 
 
-async def test_a_device_that_reports_failure_by_status_alone_is_believed(rig: Rig) -> None:
+async def test_a_device_that_reports_failure_by_status_alone_leaves_the_outcome_open(
+    rig: Rig,
+) -> None:
     rig.device.mock.honest_status = True
-    rig.device.faults.add(Fault(Action.ERROR, "/disk/add", text="[]\r\n[]\r\n[]"))
+    answer = "rds-csi:changed\r\n[]\r\n[]\r\n[]"
+    rig.device.faults.add(Fault(Action.ERROR, "/disk/add", text=answer))
 
-    code, _ = await error_of(rig.create())
+    status, message = await error_of(rig.create())
+    await rig.create()
 
-    assert code is Status.INTERNAL
+    assert status is Status.UNAVAILABLE
+    assert message == "the device reported a failure without saying which"
 
 
 async def test_a_device_that_restarts_is_connected_to_again(rig: Rig) -> None:

@@ -1,0 +1,66 @@
+"""Measure, print a table, and write `build/bench.json`."""
+
+import argparse
+import asyncio
+import json
+import logging
+import sys
+from pathlib import Path
+
+import structlog
+from rich.console import Console
+from rich.table import Table
+
+from bench.client import bench_verbs
+from bench.measure import Load, Row
+from bench.parsing import bench_parsing
+
+RESULTS = Path("build/bench.json")
+
+CALLERS = (1, 10, 50, 100)
+
+
+def _loads(*, quick: bool) -> list[Load]:
+    fast, slow = (150, 4) if quick else (2000, 10)
+    at_once = [Load(callers, 0, max(callers, fast)) for callers in CALLERS]
+    # At 200 ms a lone caller is given few operations: each costs what it costs.
+    waiting = [Load(callers, 200, callers if callers > 1 else slow) for callers in CALLERS]
+    return [*at_once, *waiting]
+
+
+async def _rows(*, quick: bool) -> list[Row]:
+    rows = [row async for row in bench_verbs(_loads(quick=quick))]
+    return rows + [row async for row in bench_parsing(10_000)]
+
+
+def _table(rows: list[Row]) -> Table:
+    table = Table(title="Benchmark", header_style="bold")
+    for column in ("what", "callers", "device ms", "ops/s", "p50", "p95", "p99 ms"):
+        table.add_column(column, justify="left" if column == "what" else "right")
+    for column in ("round trips/op", "all in s", "RSS MiB", "note"):
+        table.add_column(column, justify="left" if column == "note" else "right")
+    for row in rows:
+        numbers = (row.callers, row.latency_ms, row.ops_per_s, row.p50_ms, row.p95_ms, row.p99_ms)
+        costs = (row.round_trips_per_op, row.total_s, row.rss_mib)
+        table.add_row(row.name, *(f"{number:g}" for number in (*numbers, *costs)), row.note)
+    return table
+
+
+def main() -> int:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser("bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer operations: under 40 s")
+    options = parser.parse_args()
+    quiet = structlog.make_filtering_bound_logger(logging.WARNING)
+    structlog.configure(
+        wrapper_class=quiet, logger_factory=structlog.PrintLoggerFactory(sys.stderr)
+    )
+    rows = asyncio.run(_rows(quick=options.quick))
+    Console(width=None if sys.stdout.isatty() else 160).print(_table(rows))
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps([row.as_json() for row in rows], indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
