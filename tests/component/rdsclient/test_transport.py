@@ -154,8 +154,11 @@ async def test_checking_can_be_switched_off_by_name() -> None:
         await transport.run(Command(":put hello", changes=True))
 
 
-async def test_a_user_key_is_used_and_read_again_after_it_was_rotated(tmp_path: Path) -> None:
-    old, new = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
+@pytest.mark.parametrize("kind", ["ssh-ed25519", "ssh-rsa"])
+async def test_a_user_key_is_used_and_read_again_after_it_was_rotated(
+    tmp_path: Path, kind: str
+) -> None:
+    old, new = (asyncssh.generate_private_key(kind) for _ in range(2))
     file = tmp_path / "key"
     file.write_bytes(new.export_private_key())
     access = Access(authorized_keys=(new.convert_to_public(),))

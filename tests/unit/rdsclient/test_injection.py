@@ -1,0 +1,103 @@
+"""Whatever is put into a command, the device sees the same command with another value in it."""
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.core.errors import InvalidRequest
+from libs.core.ids import DevicePath, Nqn, Slot, VolumeId
+from libs.core.secret import Secret
+from libs.mockrds.parser import parse
+from libs.mockrds.syntax import Literal
+from libs.rdsclient import commands, subvolumes
+from libs.rdsclient.batch import join_commands
+from libs.rdsclient.commands import Command
+from libs.rdsclient.model import DiskSpec
+from tests.strategies.device import LATEST
+
+SLOT = Slot.parse("pvc-1")
+HARMLESS = "harmless"
+
+hostile = st.text() | st.sampled_from(
+    [
+        '"; /disk/remove [find]; :put "',
+        "$x",
+        "[/system/reset]",
+        "}{",
+        "\\",
+        '\\"',
+        "\n/disk/remove 0",
+    ]
+)
+
+FREE_TEXT: dict[str, Callable[[str], Command]] = {
+    "host": lambda text: commands.set_allowed_host(LATEST, SLOT, "raid10", text),
+    "password": lambda text: commands.set_password(LATEST, SLOT, "raid10", Secret(text)),
+    "pool": lambda text: commands.read_pool(LATEST, text),
+    "label": lambda text: subvolumes.add_subvolume(LATEST, text, "volumes/a"),
+    "subvolume": lambda text: subvolumes.add_subvolume(LATEST, "tank", text, frozen=True),
+    "parent": lambda text: subvolumes.add_subvolume(LATEST, "tank", "s", parent=text or "x"),
+    "removed": lambda text: subvolumes.remove_subvolume(LATEST, "tank", text),
+}
+
+
+def shape(node: object) -> object:
+    """Return a parsed line without the values in it."""
+    if isinstance(node, Literal):
+        return "value" if isinstance(node.value, str) else node.value
+    if isinstance(node, tuple):
+        return tuple(shape(part) for part in node)
+    if dataclasses.is_dataclass(node):
+        fields = dataclasses.fields(node)
+        return type(node).__name__, tuple(
+            shape(getattr(node, field.name)) for field in fields if field.name != "column"
+        )
+    return node
+
+
+@pytest.mark.parametrize("verb", FREE_TEXT)
+@given(text=hostile)
+def test_free_text_stays_one_value_alone_and_in_a_batch(verb: str, text: str) -> None:
+    build = FREE_TEXT[verb]
+    try:
+        command = build(text)
+    except InvalidRequest:
+        assert any("\ud800" <= character <= "\udfff" for character in text)
+        return
+
+    harmless = build(HARMLESS)
+
+    assert shape(parse(command.line)) == shape(parse(harmless.line))
+    together = [join_commands([one, Command(":put 1")]) for one in (command, harmless)]
+    assert shape(parse(together[0])) == shape(parse(together[1]))
+    assert not command.secret or command.secret not in command.shown
+
+
+@given(text=hostile, base=st.sampled_from(["/raid10", "/raid10/volumes/"]))
+def test_names_and_paths_are_values_or_refused(text: str, base: str) -> None:
+    made: list[Slot] = []
+    builders: tuple[Callable[[], Slot], ...] = (
+        lambda: Slot.parse(text),
+        lambda: VolumeId.parse(text).slot,
+        lambda: VolumeId.from_name(text).slot,
+    )
+    for build in builders:
+        try:
+            made.append(build())
+        except InvalidRequest:
+            continue
+    for slot in made:
+        path = DevicePath.parse(base).image_of(slot)
+        spec = DiskSpec(slot, path, 4096, Nqn.parse("nqn.2000-02.com.mikrotik:x"), 4420)
+        plain = DiskSpec(SLOT, DevicePath.parse(base).image_of(SLOT), 4096, spec.nqn, 4420)
+
+        verbs: tuple[Callable[[DiskSpec], Command], ...] = (
+            lambda s: commands.create_disk(LATEST, s),
+            lambda s: commands.remove_disk(LATEST, s.slot, s.path),
+            lambda s: commands.copy_file(LATEST, s.path, s.path),
+        )
+        for verb in verbs:
+            assert shape(parse(verb(spec).line)) == shape(parse(verb(plain).line))
