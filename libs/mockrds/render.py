@@ -72,15 +72,25 @@ def _fold(lines: list[str], word: str, width: int, indent: int) -> list[str]:
     room = width - len(lines[-1])
     if room < least:
         return [" " * indent + word.lstrip()]
-    cut = room - (word[:room].endswith("\\"))
+    cut = _cut(word, room, least)
     lines[-1] += word[:cut]
     rest, step = word[cut:], max(width - indent, 2)
     folded = []
     while rest:
-        cut = step - (rest[:step].endswith("\\") and len(rest) > step)
+        cut = _cut(rest, step, 1)
         folded.append(" " * indent + rest[:cut])
         rest = rest[cut:]
     return folded
+
+
+def _cut(text: str, most: int, least: int) -> int:
+    """Return where to break a value: not beside a space, which would be lost, nor in an escape."""
+    if len(text) <= most:
+        return len(text)
+    for at in range(most, least, -1):
+        if " " not in text[at - 1 : at + 1] and text[at - 1] != "\\":
+            return at
+    return len(text)
 
 
 def print_properties(item: Item) -> list[str]:

@@ -31,6 +31,7 @@ _ENTRY = re.compile(
 )
 _FLAGS_ONLY = re.compile(r"\s*(?:Flags|Columns):[^=]*", re.DOTALL)
 _KEY = re.compile(r"(?:^|(?<=\s))([a-z][a-z0-9-]*)=")
+_FOLDED = " \t\r"
 _BARE_STOP = re.compile(r"\s(?=[a-z][a-z0-9-]*=)")
 # A fold can even fall between a backslash and what it escapes.
 _QUOTED = re.compile(r'"((?:[^"\\]|\\(?:[ \t]*\r?\n[ \t]*)?.)*+)"', re.DOTALL)
@@ -191,7 +192,12 @@ def _unfolded(text: str) -> str:
     if not folded:
         return text
     *middle, last = folded
-    return first.rstrip() + "".join(line.strip() for line in middle) + last.lstrip()
+    # Only what a fold adds: a value may end in other white space.
+    return (
+        first.rstrip(_FOLDED)
+        + "".join(line.strip(_FOLDED) for line in middle)
+        + last.lstrip(_FOLDED)
+    )
 
 
 def _unescaped(match: re.Match[str]) -> str:

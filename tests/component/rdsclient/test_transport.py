@@ -23,7 +23,7 @@ def config(device: RunningDevice, **changes: object) -> RdsConfig:
 
 
 async def arrived(device: RunningDevice) -> None:
-    while not device.execs:  # noqa: ASYNC110 (the device tells nobody)
+    while not any("stuck" in e.line for e in device.execs):  # noqa: ASYNC110 (it tells nobody)
         await asyncio.sleep(0)
 
 
@@ -71,6 +71,7 @@ async def test_waiting_for_a_session_and_waiting_for_an_answer_are_told_apart() 
         open_transport(config(device, max_sessions=1, command_timeout=0.3)) as transport,
     ):
         device.faults.add(Fault(Action.HANG, "stuck", count=2))
+        await transport.link.wait_for_connection(after=0)
 
         stuck = asyncio.create_task(transport.run(Command(":put stuck", changes=True)))
         await arrived(device)
