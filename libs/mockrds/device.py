@@ -156,9 +156,11 @@ class Device(FileStore):
 
     def _disk_item(self, disk: Disk) -> Item:
         shown = {k: v for k, v in disk.properties.items() if k not in _SECRET and self.knows(k)}
-        # `type` and `slot` come first, as on the device.
+        # In the order of recorded output; what is fixed for a file disk is filled in.
         first = {name: shown.pop(name) for name in ("type", "slot")}
-        return {".id": disk.id, **first, **shown, "size": disk.properties["file-size"]}
+        fixed: Item = {"slot-default": "", "parent": "", "fs": "-"}
+        size = {"model": shown["file-path"], "size": shown["file-size"]}
+        return {".id": disk.id, **first, **fixed, **size, **shown, "media-interface": "none"}
 
     def _pool_item(self, index: int, pool: Pool) -> Item:
         item: dict[str, Scalar] = {
