@@ -241,10 +241,6 @@ class DevicePath:
         """The spelling of `/file`: without the leading slash."""
         return self.text[1:]
 
-    def is_within(self, parent: "DevicePath") -> bool:
-        """Whether this is `parent` itself or lies below it."""
-        return self == parent or self.text.startswith(parent.text + "/")
-
     @property
     def parent(self) -> "DevicePath":
         """The directory that this lies in; a pool is its own parent."""

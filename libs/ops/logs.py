@@ -2,11 +2,8 @@
 
 import logging
 import sys
-from typing import Literal
 
 import structlog
-
-Format = Literal["json", "console"]
 
 
 def configure_logging(level: str, form: str) -> None:

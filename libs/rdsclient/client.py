@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 OLDEST_RELEASE = Release(7, 17)
-"""The first release with disks that are files (console schema)."""
+"""The first release with disks that are files (console schema), for messages."""
 
 _ASK_AGAIN = 1.0
 """Seconds between two tries to learn the release of a connection."""
@@ -97,7 +97,7 @@ class RdsClient:
             return self._system
         reply = await self._send(commands.read_system())
         system = replies.parse_system(reply.text)
-        if system.release < OLDEST_RELEASE:
+        if not system.features.file_disks:
             raise Unsupported(
                 f"the device runs RouterOS {system.version}; this driver needs {OLDEST_RELEASE} "
                 "or newer"

@@ -93,18 +93,18 @@ def plan_create(wanted: NewVolume, limits: Limits, seen: SlotState | None) -> tu
     if seen.disk is not None:
         _check_same(wanted, seen.disk)
         return ()
-    if any(file.path == spec.path.text for file in seen.files):
-        raise InUse(
-            f"volume {wanted.volume} does not exist, but its backing file {spec.path} does: it is "
-            "left of an earlier volume and may hold data; delete the volume (DeleteVolume removes "
-            "the file) or move the file away"
-        )
     for user in seen.users:
         if user.path == spec.path.text:
             raise InUse(
                 f"volume {wanted.volume} does not exist, but the disk in slot {user.slot} uses its "
                 f"backing file {spec.path}"
             )
+    if any(file.path == spec.path.text for file in seen.files):
+        raise InUse(
+            f"volume {wanted.volume} does not exist, but its backing file {spec.path} does: it is "
+            "left of an earlier volume and may hold data; delete the volume (DeleteVolume removes "
+            "the file) or move the file away"
+        )
     _check_room(spec.path.pool, seen.pool, spec.size)
     return (CreateDisk(spec),)
 
