@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
 from bench.measure import Load, Operation, Row, measure
-from libs.core.ids import DevicePath, Nqn, Slot
+from libs.core.ids import Nqn, Slot
+from libs.core.paths import DevicePath
 from libs.core.secret import Secret
 from libs.core.size import MIB
 from libs.rdsclient.client import RdsClient, open_rds

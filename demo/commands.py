@@ -6,14 +6,14 @@ from libs.rdsclient.commands import SAY_CHANGED, check_alive
 
 _READ = re.compile(
     r":put \[:serialize to=json options=json\.no-string-conversion "
-    r"\[(/\w+)/print detail as-value where ((?:[^\"\]]|\"(?:[^\"\\]|\\.)*\")*)\]\]"
+    r"\[(/\w+(?:/\w+)*?)/print detail as-value where ((?:[^\"\]]|\"(?:[^\"\\]|\\.)*\")*)\]\]"
 )
 _IF = re.compile(r":if \(.*?\) do=\{(.*?)\}(?=;|$)")
-_FIND = re.compile(r"\[(/\w+)/find where (?:[^\"\]]|\"(?:[^\"\\]|\\.)*\")*\]")
+_FIND = re.compile(r"\[(/\w+(?:/\w+)*?)/find where (?:[^\"\]]|\"(?:[^\"\\]|\\.)*\")*\]")
 _PROPERTY = re.compile(
     r" (file-path|mount-filesystem|nvme-tcp-server-(?:port|nqn))=(\"[^\"]*\"|\S+)"
 )
-_READS = re.compile(r"(; )?(read /\w+(?:, /\w+)*)(?:; read (/\w+))")
+_READS = re.compile(r"(; )?(read /[\w/]+(?:, /[\w/]+)*)(?:; read (/[\w/]+))")
 _KEEPALIVE = check_alive().line
 
 

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 from libs.core.errors import InvalidRequest
 
@@ -26,17 +26,19 @@ OTHER_PREFIX = "vol-"
 MANAGED_PREFIXES = (PVC_PREFIX, OTHER_PREFIX)
 """Volumes of this driver carry one of these; anything else on the device is somebody else's."""
 
-IMAGE_SUFFIX = ".img"
-"""A volume's backing file is its slot with this ending."""
+SNAPSHOT_PREFIX = "snap-"
+"""Snapshots of this driver carry it."""
 
+_BANNED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _SLOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}", re.ASCII)
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _PVC_NAME = re.compile(f"pvc-{_UUID}", re.ASCII)
 _SIMPLE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?", re.ASCII)
+_SNAPSHOT_NAME = re.compile(f"snapshot-({_UUID})", re.ASCII)
+_BARE_UUID = re.compile(_UUID, re.ASCII)
+_DEVICE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", re.ASCII)
 _NODE_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:-]*[A-Za-z0-9])?", re.ASCII)
 _NQN = re.compile(r"nqn\.[0-9]{4}-[0-9]{2}\.[A-Za-z0-9.-]+(?::[A-Za-z0-9._:-]+)?", re.ASCII)
-_PATH_COMPONENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*", re.ASCII)
-_MAX_PATH = 255
 
 
 def shown(text: str) -> str:
@@ -55,14 +57,15 @@ def check_name(field: str, name: str) -> str:
     """Return a name that a caller chose, checked against the rules of the CSI specification.
 
     Raises:
-        InvalidRequest: it is empty, longer than 128 bytes, or holds control characters.
+        InvalidRequest: it is empty, longer than 128 bytes, or holds control characters other than
+            white space.
     """
     if not name:
         raise InvalidRequest(f"{field} must not be empty")
     size = _utf8_size(field, name)
     if size > MAX_NAME_BYTES:
         raise InvalidRequest(f"{field} must be at most {MAX_NAME_BYTES} bytes, not {size}")
-    if not name.isprintable():
+    if _BANNED.search(name):
         raise InvalidRequest(f"{field} must not hold control characters: {shown(name)}")
     return name
 
@@ -94,22 +97,57 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class VolumeId:
-    """A volume's ID, which is also its slot on the device."""
+class _OnDevice:
+    """What lies on a device under a slot's name.
 
-    text: str
+    Attributes:
+        slot: the name on the device.
+        device: which device; empty for the default one, whose IDs are the bare slots.
+    """
+
+    slot: Slot
+    device: str = ""
+
+    _FIELD: ClassVar[str] = "id"
+    _PREFIXES: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def parse(cls, text: str, field: str = "volume_id") -> Self:
-        """Read an ID from a request.
+    def parse(cls, text: str, field: str = "") -> Self:
+        """Read an ID from a request: a slot, and after `@` the device unless it is the default.
 
         Raises:
-            InvalidRequest: it is empty, or no volume could ever have it.
+            InvalidRequest: it is empty, or nothing could ever have it.
         """
-        return cls(Slot.parse(text, field).text)
+        slot, at, device = text.partition("@")
+        field = field or cls._FIELD
+        parsed = Slot.parse(slot, field)
+        if at and not _DEVICE_NAME.fullmatch(device):
+            raise InvalidRequest(f"{field} must name a device after '@', not {shown(device)}")
+        return cls(parsed, device)
+
+    @property
+    def text(self) -> str:
+        """The ID as it is spelled in requests and answers."""
+        return f"{self.slot}@{self.device}" if self.device else self.slot.text
+
+    @property
+    def is_managed(self) -> bool:
+        """Whether this driver could have made it."""
+        return self.slot.text.startswith(self._PREFIXES)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class VolumeId(_OnDevice):
+    """A volume's ID: its slot, and its device where that is not the default one."""
+
+    _FIELD: ClassVar[str] = "volume_id"
+    _PREFIXES: ClassVar[tuple[str, ...]] = MANAGED_PREFIXES
 
     @classmethod
-    def from_name(cls, name: str, field: str = "name") -> Self:
+    def from_name(cls, name: str, field: str = "name", device: str = "") -> Self:
         """Return the ID of the volume with this name; two names never share an ID.
 
         `pvc-<uuid>`, as external-provisioner makes them, stays as it is. Another name of at most 48
@@ -121,24 +159,54 @@ class VolumeId:
         """
         check_name(field, name)
         if _PVC_NAME.fullmatch(name):
-            return cls(name)
+            return cls(Slot(name), device)
         if _SIMPLE_NAME.fullmatch(name):
-            return cls(OTHER_PREFIX + name)
-        digest = hashlib.sha256(name.encode()).digest()[:20]
-        return cls(f"{OTHER_PREFIX}-{base64.b32encode(digest).decode().lower()}")
+            return cls(Slot(OTHER_PREFIX + name), device)
+        return cls(Slot(f"{OTHER_PREFIX}-{_digest(name)}"), device)
 
-    @property
-    def slot(self) -> Slot:
-        """The slot of the volume's disk item."""
-        return Slot(self.text)
 
-    @property
-    def is_managed(self) -> bool:
-        """Whether this driver could have made the volume."""
-        return self.text.startswith(MANAGED_PREFIXES)
+@dataclass(frozen=True, slots=True, order=True)
+class SnapshotId(_OnDevice):
+    """A snapshot's ID, spelled like a volume's; nothing is ever exported under it."""
 
-    def __str__(self) -> str:
-        return self.text
+    _FIELD: ClassVar[str] = "snapshot_id"
+    _PREFIXES: ClassVar[tuple[str, ...]] = (SNAPSHOT_PREFIX,)
+
+    @classmethod
+    def from_name(cls, name: str, field: str = "name", device: str = "") -> Self:
+        """Return the ID of the snapshot with this name; two names never share an ID.
+
+        `snapshot-<uuid>`, as external-snapshotter makes them, becomes `snap-<uuid>`. Another name
+        of at most 48 lower-case letters, digits and inner hyphens that is no bare UUID gets the
+        prefix; any other legal name becomes `snap--` and 160 bits of its SHA-256.
+
+        Raises:
+            InvalidRequest: the name is not a legal CSI name.
+        """
+        check_name(field, name)
+        if match := _SNAPSHOT_NAME.fullmatch(name):
+            return cls(Slot(SNAPSHOT_PREFIX + match[1]), device)
+        if _SIMPLE_NAME.fullmatch(name) and not _BARE_UUID.fullmatch(name):
+            return cls(Slot(SNAPSHOT_PREFIX + name), device)
+        return cls(Slot(f"{SNAPSHOT_PREFIX}-{_digest(name)}"), device)
+
+
+def _digest(name: str) -> str:
+    return base64.b32encode(hashlib.sha256(name.encode()).digest()[:20]).decode().lower()
+
+
+def parse_device_name(text: str, field: str = "rds") -> str:
+    """Return the name of a device, as settings, parameters and IDs spell it.
+
+    Raises:
+        InvalidRequest: it is not 1 to 32 lower-case letters, digits and inner hyphens.
+    """
+    if not _DEVICE_NAME.fullmatch(text):
+        raise InvalidRequest(
+            f"{field} must be 1 to 32 lower-case letters, digits and inner hyphens, "
+            f"not {shown(text)}"
+        )
+    return text
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -195,60 +263,7 @@ class Nqn:
     @classmethod
     def of_volume(cls, prefix: str, volume: VolumeId, field: str = "nqnPrefix") -> Self:
         """Return the NQN under which a volume is exported."""
-        return cls.parse(f"{prefix}:{volume.text}", field)
-
-    def __str__(self) -> str:
-        return self.text
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class DevicePath:
-    """An absolute path on the device, in the one spelling that it can have.
-
-    Components are ASCII letters, digits, `.`, `_` and `-` and do not begin with a dot or hyphen, so
-    neither `..` nor an empty component nor an encoding trick can lead elsewhere.
-    """
-
-    text: str
-
-    @classmethod
-    def parse(cls, text: str, field: str = "volumePath") -> Self:
-        """Read a path from a request or a setting; one trailing slash is forgiven.
-
-        Raises:
-            InvalidRequest: it is not absolute, too long, or has a component that is not allowed.
-        """
-        trimmed = text.removesuffix("/")
-        if not trimmed.startswith("/"):
-            raise InvalidRequest(f"{field} must be an absolute path such as /pool/volumes")
-        if len(trimmed) > _MAX_PATH:
-            raise InvalidRequest(f"{field} must be at most {_MAX_PATH} characters")
-        for component in trimmed[1:].split("/"):
-            if not _PATH_COMPONENT.fullmatch(component):
-                raise InvalidRequest(
-                    f"{field} must be made of components of letters, digits, '.', '_' and '-' that "
-                    f"start with a letter, digit or '_'; {shown(component)} is not one"
-                )
-        return cls(trimmed)
-
-    @property
-    def pool(self) -> str:
-        """The mount point of the pool: the first component."""
-        return self.text[1:].split("/", 1)[0]
-
-    @property
-    def file_name(self) -> str:
-        """The spelling of `/file`: without the leading slash."""
-        return self.text[1:]
-
-    @property
-    def parent(self) -> "DevicePath":
-        """The directory that this lies in; a pool is its own parent."""
-        return DevicePath(self.text.rsplit("/", 1)[0] or self.text)
-
-    def image_of(self, slot: Slot) -> "DevicePath":
-        """Return the path of the backing file of a slot's disk in this directory."""
-        return DevicePath.parse(f"{self.text}/{slot.text}{IMAGE_SUFFIX}")
+        return cls.parse(f"{prefix}:{volume.slot}", field)
 
     def __str__(self) -> str:
         return self.text

@@ -8,10 +8,12 @@ connected. The pin of grpclib is exact for this reason, and a test of the drain 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Collection
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
+from grpclib import GRPCError, const
 from grpclib.config import Configuration
+from grpclib.const import Status
 from grpclib.health.check import ServiceStatus
 from grpclib.health.service import OVERALL, Health
 from grpclib.protocol import H2Protocol
@@ -23,11 +25,13 @@ from h2.settings import SettingCodes
 from libs.csikit import endpoint
 from libs.csikit.calls import Calls
 from protos.descriptors import descriptor_pool
+from protos.gen.csi.v1 import ProbeRequest, ProbeResponse
 
 if TYPE_CHECKING:
     from asyncio.transports import BaseTransport, WriteTransport
 
     from grpclib._typing import IServable
+    from grpclib.server import Stream
 
 log = structlog.get_logger(__name__)
 
@@ -77,9 +81,26 @@ class _Protocol(H2Protocol):
         self._socket.abort()
 
 
+class _Methods(dict[str, const.Handler]):
+    """The methods that are served; any other one is answered as such.
+
+    grpclib's own answer lacks the content type, and clients read it as UNKNOWN instead.
+    """
+
+    def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401, ARG002 (as dict has it)
+        return super().get(key) or const.Handler(
+            _refuse, const.Cardinality.UNARY_UNARY, ProbeRequest, ProbeResponse
+        )
+
+
+async def _refuse(stream: "Stream[Any, Any]") -> None:  # noqa: ARG001 (a handler has one)
+    raise GRPCError(Status.UNIMPLEMENTED, "this call is not offered")
+
+
 class _DrainingServer(Server):
     def __init__(self, services: "Collection[IServable]") -> None:
         super().__init__(services, config=Configuration())
+        self._mapping = _Methods(self._mapping)
         self.connections: set[_Protocol] = set()
         self._all_gone = asyncio.Event()
         self._all_gone.set()

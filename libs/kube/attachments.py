@@ -1,25 +1,73 @@
-"""VolumeAttachments of a CSI driver, joined with the volumes that they are about."""
+"""VolumeAttachments of a CSI driver, joined with the volumes that they are about. Pure."""
 
-import asyncio
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
 
-from libs.kube.client import KubeClient
+from libs.kube.client import Object
 
 VOLUME_ATTACHMENTS = "/apis/storage.k8s.io/v1/volumeattachments"
 PERSISTENT_VOLUMES = "/api/v1/persistentvolumes"
+NODES = "/api/v1/nodes"
+
+_READ_ONLY_MODES = ["ReadOnlyMany"]
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeAttachment:
+    """What is kept of a VolumeAttachment.
+
+    Attributes:
+        name: its name.
+        uid: tells it from an earlier one of the same name.
+        node: the name of the node.
+        volume: the name of the PersistentVolume; empty for an inline volume.
+        handle: the volume handle of an inline volume.
+        attached: what its status says.
+        created: its creationTimestamp (RFC 3339, so it sorts as text).
+    """
+
+    name: str
+    uid: str
+    node: str
+    volume: str
+    handle: str
+    attached: bool
+    created: str
+
+
+@dataclass(frozen=True, slots=True)
+class PersistentVolume:
+    """What is kept of a PersistentVolume.
+
+    Attributes:
+        name: its name.
+        handle: the volume handle, which is the CSI volume ID.
+        read_only: whether nobody may write to it.
+        claim: namespace and name of its PersistentVolumeClaim, if it is bound.
+        attributes_class: the name of its VolumeAttributesClass, if it has one.
+    """
+
+    name: str
+    handle: str
+    read_only: bool = False
+    claim: tuple[str, str] | None = None
+    attributes_class: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One VolumeAttachment.
+    """One VolumeAttachment, joined with its volume.
 
     Attributes:
         volume: the volume handle, which is the CSI volume ID.
         node: the name of the node.
         attached: what its status says.
-        created: its creationTimestamp (RFC 3339, so it sorts as text); `name` breaks ties.
+        created: its creationTimestamp; `name` breaks ties.
+        name: the name of the VolumeAttachment.
+        uid: tells it from an earlier one of the same name.
+        read_only: whether nobody may write to the volume.
     """
 
     volume: str
@@ -27,49 +75,81 @@ class Claim:
     attached: bool
     created: str
     name: str
+    uid: str = ""
+    read_only: bool = False
+
+    @property
+    def since(self) -> float:
+        """When the claim was made, in seconds since 1970; 0 where that is not known."""
+        try:
+            return datetime.fromisoformat(self.created).timestamp()
+        except ValueError:
+            return 0.0
 
 
-async def list_claims(kube: KubeClient, driver: str) -> tuple[Claim, ...]:
-    """Return the VolumeAttachments of a driver.
-
-    Raises:
-        Unreachable: the API does not answer.
-    """
-    attachments, volumes = await asyncio.gather(
-        kube.list(VOLUME_ATTACHMENTS), kube.list(PERSISTENT_VOLUMES)
+def read_attachment(item: Object, driver: str) -> VolumeAttachment | None:
+    """Read a VolumeAttachment; None for another driver's."""
+    spec = item["spec"]
+    if spec.get("attacher") != driver:
+        return None
+    source = spec.get("source", {})
+    metadata = item["metadata"]
+    return VolumeAttachment(
+        name=metadata["name"],
+        uid=metadata.get("uid") or "",
+        node=spec["nodeName"],
+        volume=source.get("persistentVolumeName") or "",
+        handle=_handle(source.get("inlineVolumeSpec")),
+        attached=bool((item.get("status") or {}).get("attached")),
+        created=metadata.get("creationTimestamp") or "",
     )
-    return join_claims(attachments, volumes, driver)
 
 
-def join_claims(
-    attachments: list[dict[str, Any]], volumes: list[dict[str, Any]], driver: str
-) -> tuple[Claim, ...]:
-    """Join VolumeAttachments with PersistentVolumes, both as JSON objects.
+def read_volume(item: Object, driver: str) -> PersistentVolume | None:
+    """Read a PersistentVolume; None for another driver's."""
+    spec = item.get("spec") or {}
+    csi = spec.get("csi") or {}
+    if csi.get("driver") != driver:
+        return None
+    claim = spec.get("claimRef") or {}
+    return PersistentVolume(
+        name=item["metadata"]["name"],
+        handle=_handle(spec),
+        read_only=bool(csi.get("readOnly")) or spec.get("accessModes") == _READ_ONLY_MODES,
+        claim=(claim["namespace"], claim["name"]) if claim.get("name") else None,
+        attributes_class=spec.get("volumeAttributesClassName") or "",
+    )
 
-    An attachment whose PersistentVolume is gone counts for the handle that is spelled like its
-    name, as external-provisioner makes them: a claim too many only delays, one too few loses data.
+
+def join(attachment: VolumeAttachment, volume: PersistentVolume | None) -> Claim:
+    """Return what an attachment claims.
+
+    One whose PersistentVolume is gone counts for the handle that is spelled like its name, as
+    external-provisioner makes them: a claim too many only delays, one too few loses data.
     """
-    handles = {pv["metadata"]["name"]: _handle(pv.get("spec")) for pv in volumes}
-    claims = []
+    return Claim(
+        volume=(volume.handle if volume else "") or attachment.handle or attachment.volume,
+        node=attachment.node,
+        attached=attachment.attached,
+        created=attachment.created,
+        name=attachment.name,
+        uid=attachment.uid,
+        read_only=volume.read_only if volume else False,
+    )
+
+
+def join_all(
+    attachments: Iterable[VolumeAttachment], volumes: Iterable[PersistentVolume]
+) -> dict[str, tuple[Claim, ...]]:
+    """Return the claims of many attachments, by volume handle."""
+    by_name = {volume.name: volume for volume in volumes}
+    claims: defaultdict[str, list[Claim]] = defaultdict(list)
     for attachment in attachments:
-        spec = attachment["spec"]
-        if spec.get("attacher") != driver:
-            continue
-        source = spec.get("source", {})
-        name = source.get("persistentVolumeName", "")
-        volume = handles.get(name) or _handle(source.get("inlineVolumeSpec")) or name
-        metadata = attachment["metadata"]
-        claims.append(
-            Claim(
-                volume=volume,
-                node=spec["nodeName"],
-                attached=bool(attachment.get("status", {}).get("attached")),
-                created=metadata.get("creationTimestamp") or "",
-                name=metadata["name"],
-            )
-        )
-    return tuple(claims)
+        claim = join(attachment, by_name.get(attachment.volume))
+        claims[claim.volume].append(claim)
+    return {handle: tuple(held) for handle, held in claims.items()}
 
 
-def _handle(spec: Mapping[str, Any] | None) -> str:
-    return str(((spec or {}).get("csi") or {}).get("volumeHandle") or "")
+def _handle(spec: Mapping[str, object] | None) -> str:
+    csi = (spec or {}).get("csi")
+    return str(csi.get("volumeHandle") or "") if isinstance(csi, Mapping) else ""

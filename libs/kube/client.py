@@ -1,8 +1,10 @@
 """Reaching the Kubernetes API; the only package that imports its client."""
 
+import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,51 +19,189 @@ log = structlog.get_logger(__name__)
 REQUEST_TIMEOUT = 10.0
 """Seconds for one request to the API server."""
 
+WATCH_SECONDS = 240
+"""How long the API server is asked to keep one watch open."""
+
+_JSON = "application/json"
+_METADATA = "application/json;as={};g=meta.k8s.io;v=v1,application/json"
+_LARGE = 65_536
+_FAILED = (aiohttp.ClientError, TimeoutError, OSError)
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Objects as they were at one version of the collection."""
+
+    items: list[Object]
+    version: str = ""
+
+
+class WatchExpired(Unreachable):
+    """The version that a watch was to begin at is too old: list again."""
+
 
 class KubeClient:
-    """Lists objects as plain JSON: typed models cost many times the memory. See `open_kube`."""
+    """Handles objects as plain JSON: typed models cost many times the memory. See `open_kube`."""
 
     def __init__(self, api: client.ApiClient) -> None:
         self._api = api
 
-    async def list(self, path: str) -> list[dict[str, Any]]:
+    async def list(self, path: str, *, query: str = "", metadata_only: bool = False) -> Listing:
         """Return all objects below an API path, such as `/apis/storage.k8s.io/v1/csinodes`.
+
+        Args:
+            path: the collection.
+            query: selectors and the like, without the question mark.
+            metadata_only: leave out all but the metadata, where the server can.
 
         Raises:
             Unreachable: there is no answer, or not the one that was asked for: never a short list.
         """
-        try:
-            response = await self._api.call_api(
-                path,
-                "GET",
-                header_params={"Accept": "application/json"},
-                auth_settings=["BearerToken"],
-                _preload_content=False,
-                _request_timeout=REQUEST_TIMEOUT,
-                _return_http_data_only=True,
-            )
-            async with response:
-                text = await response.text()
-                status = response.status
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unreachable(
-                "the Kubernetes API does not answer", detail=f"{path}: {error!r}"
-            ) from error
-        items = _items(text)
-        if status != 200 or items is None:  # noqa: PLR2004 (HTTP OK)
+        accept = _METADATA.format("PartialObjectMetadataList") if metadata_only else _JSON
+        status, text = await self._request("GET", f"{path}?{query}" if query else path, accept)
+        large = len(text) > _LARGE
+        listing = await asyncio.to_thread(_listing, text) if large else _listing(text)
+        if status != 200 or listing is None:  # noqa: PLR2004 (HTTP OK)
             raise Unreachable(
                 f"the Kubernetes API answered {status} to listing {path}", detail=text[:500]
             )
-        return items
+        return listing
+
+    async def get(self, path: str, *, metadata_only: bool = False) -> Object | None:
+        """Return one object, or None where there certainly is none.
+
+        Raises:
+            Unreachable: there is no answer, or another one than these.
+        """
+        accept = _METADATA.format("PartialObjectMetadata") if metadata_only else _JSON
+        status, text = await self._request("GET", path, accept)
+        body = _object(text)
+        if status == 404 and body is not None:  # noqa: PLR2004 (HTTP Not Found)
+            return None
+        if status != 200 or body is None:  # noqa: PLR2004 (HTTP OK)
+            raise Unreachable(f"the Kubernetes API answered {status} to {path}", detail=text[:500])
+        return body
+
+    async def patch(self, path: str, change: Mapping[str, Any]) -> None:
+        """Change one object by a JSON merge patch.
+
+        Raises:
+            Unreachable: the change was not accepted.
+        """
+        status, text = await self._request("PATCH", path, _JSON, change)
+        if status != 200:  # noqa: PLR2004 (HTTP OK)
+            raise Unreachable(
+                f"the Kubernetes API answered {status} to changing {path}", detail=text[:500]
+            )
+
+    async def watch(
+        self, path: str, version: str, *, metadata_only: bool = False
+    ) -> AsyncIterator[tuple[str, Object]]:
+        """Yield what happens below an API path after a version: the kind of event and the object.
+
+        Ends when the server ends it, after four minutes or so.
+
+        Raises:
+            WatchExpired: the version is too old.
+            Unreachable: the connection is lost, or the server says something else.
+        """
+        query = (
+            f"watch=1&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}"
+            f"&resourceVersion={version}"
+        )
+        accept = _METADATA.format("PartialObjectMetadata") if metadata_only else _JSON
+        try:
+            limit = WATCH_SECONDS + REQUEST_TIMEOUT
+            response = await self._call("GET", f"{path}?{query}", accept, limit=limit)
+            async with response:
+                if response.status == 410:  # noqa: PLR2004 (HTTP Gone)
+                    raise WatchExpired(f"the watch of {path} is too old")
+                if response.status != 200:  # noqa: PLR2004 (HTTP OK)
+                    raise Unreachable(
+                        f"the Kubernetes API answered {response.status} to watching {path}"
+                    )
+                async for line in _lines(response):
+                    yield _event(path, line)
+        except _FAILED as error:
+            raise Unreachable(
+                f"the watch of {path} was cut off", detail=f"{path}: {error!r}"
+            ) from error
+
+    async def _request(
+        self, method: str, path: str, accept: str, body: Mapping[str, Any] | None = None
+    ) -> tuple[int, str]:
+        try:
+            response = await self._call(method, path, accept, body=body)
+            async with response:
+                return response.status, await response.text()
+        except _FAILED as error:
+            raise Unreachable(
+                "the Kubernetes API does not answer", detail=f"{path}: {error!r}"
+            ) from error
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        accept: str,
+        *,
+        limit: float = REQUEST_TIMEOUT,
+        body: Mapping[str, Any] | None = None,
+    ) -> aiohttp.ClientResponse:
+        headers = {"Accept": accept}
+        if body is not None:
+            headers["Content-Type"] = "application/merge-patch+json"
+        response: aiohttp.ClientResponse = await self._api.call_api(
+            path,
+            method,
+            header_params=headers,
+            body=body,
+            auth_settings=["BearerToken"],
+            _preload_content=False,
+            _request_timeout=limit,
+            _return_http_data_only=True,
+        )
+        return response
 
 
-def _items(text: str) -> list[dict[str, Any]] | None:
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Yield lines of any length; aiohttp's own reader has a limit that an object can exceed."""
+    rest = b""
+    async for chunk in response.content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield line
+
+
+def _event(path: str, line: bytes) -> tuple[str, Object]:
+    event = _object(line)
+    if event is None or not isinstance(event.get("object"), dict):
+        raise Unreachable(f"the watch of {path} sent no event", detail=repr(line[:200]))
+    kind, item = str(event.get("type")), event["object"]
+    if kind == "ERROR":
+        if item.get("code") == 410:  # noqa: PLR2004 (HTTP Gone)
+            raise WatchExpired(f"the watch of {path} is too old")
+        raise Unreachable(f"the watch of {path} failed", detail=str(item)[:500])
+    return kind, item
+
+
+def _object(text: str | bytes) -> Object | None:
     try:
         body = json.loads(text)
     except ValueError:
         return None
-    items = body.get("items") if isinstance(body, dict) else None
-    return items if isinstance(items, list) else None
+    return body if isinstance(body, dict) else None
+
+
+def _listing(text: str) -> Listing | None:
+    body = _object(text)
+    items = body.get("items") if body else None
+    if body is None or not isinstance(items, list):
+        return None
+    return Listing(items, str((body.get("metadata") or {}).get("resourceVersion") or ""))
 
 
 @contextlib.asynccontextmanager

@@ -172,7 +172,12 @@ class Device(FileStore):
             "nvme-tcp-export": False,
         }
         if pool.mounted:
-            item |= {"free": self.free(pool), "mount-point": pool.mount_point, "state": "clean"}
+            item |= {
+                "fs-label": pool.mount_point,
+                "free": self.free(pool),
+                "mount-point": pool.mount_point,
+                "state": pool.state,
+            }
         return item
 
     def _take_id(self) -> int:

@@ -8,13 +8,23 @@ from libs.mockrds.errors import ConsoleError
 
 @dataclass(slots=True)
 class Pool:
-    """A mounted filesystem; sizes in bytes. `used` is what is taken by other than our files."""
+    """A mounted filesystem; sizes in bytes.
+
+    Attributes:
+        mount_point: where it is mounted, and its label.
+        size: the whole.
+        filesystem: its kind.
+        used: what is taken by other than our files.
+        mounted: whether it is there.
+        state: what the array says of itself.
+    """
 
     mount_point: str
     size: int
     filesystem: str = "xfs"
     used: int = 0
     mounted: bool = True
+    state: str = "clean"
 
 
 @dataclass
@@ -26,12 +36,16 @@ class FileStore:
         plane: what holds the bytes.
         files: the size in bytes of each file, by name without a leading slash.
         shared: the files that take no room of their own, because a snapshot made them.
+        slow_copies: whether copies stay incomplete until `finish_copies`.
+        copying: the source of each copy that is incomplete, by the name of the copy.
     """
 
     pools: list[Pool]
     plane: DataPlane = field(default_factory=NoData)
     files: dict[str, int] = field(default_factory=dict)
     shared: set[str] = field(default_factory=set)
+    slow_copies: bool = False
+    copying: dict[str, str] = field(default_factory=dict)
 
     def free(self, pool: Pool) -> int:
         """Return the free bytes of a pool."""
@@ -49,8 +63,20 @@ class FileStore:
             raise ConsoleError("no such item")
         if target in self.files:
             raise ConsoleError("failure: already have file with such name")
+        if self.slow_copies:
+            self.resize_file(target, self.files[source] // 2)
+            self.copying[target] = source
+            return
         self.resize_file(target, self.files[source])
         self.plane.copy(source, target)
+
+    def finish_copies(self) -> None:
+        """Let every copy become complete."""
+        for target, source in self.copying.items():
+            if source in self.files and target in self.files:
+                self.resize_file(target, self.files[source])
+                self.plane.copy(source, target)
+        self.copying.clear()
 
     def drop_file(self, name: str) -> None:
         """Remove a file that is there."""

@@ -154,11 +154,16 @@ def load(
             values[field.name] = field.metadata["parse"](given)
         except (ValueError, RdsCsiError) as error:
             problems.append(f"{flag(field.name)} ({variable(field.name)}): {error}")
-    if not problems:
-        try:
-            return kind(**values), arguments.check_config
-        except ValueError as error:
-            problems.append(str(error))  # a rule across several settings
+    try:
+        settings = kind(**values)
+        if not problems:
+            return settings, arguments.check_config
+    except TypeError:
+        pass  # something required is missing, and has been noted
+    except ValueError as error:  # rules across several settings
+        named = {problem.split(" ", 1)[0] for problem in problems}
+        lines = str(error).splitlines()
+        problems += [line for line in lines if line.split(" ", 1)[0] not in named]
     raise SettingsError(problems)
 
 

@@ -8,16 +8,15 @@ RouterOS stops a line at the first error and prints what it was.
 from dataclasses import dataclass, field, replace
 
 from libs.core.errors import InvalidRequest
-from libs.core.ids import IMAGE_SUFFIX, DevicePath, Slot
+from libs.core.ids import Slot
+from libs.core.images import INNER_NAME
+from libs.core.paths import DevicePath
 from libs.core.secret import Secret
-from libs.core.size import GIB
 from libs.rdsclient.listing import CHANGED, END
-from libs.rdsclient.model import DiskSpec, Features
+from libs.rdsclient.model import Features
 
 _ESCAPES = {c: f"\\{c}" for c in '"\\$?{}[];'} | {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _LAST_ASCII = 0x7E
-_SECONDS_PER_GIB = 0.05
-"""Adding a disk of 100 GB was reported to take 2 to 5 seconds."""
 _SPACE = 0x20
 
 
@@ -92,35 +91,51 @@ def count(find: str) -> str:
     return f"[:len [{find}]]"
 
 
-def _slot_is(slot: Slot) -> str:
+def slot_is(slot: Slot) -> str:
+    """Return the condition that an item is in a slot."""
     return f"slot={quote(slot.text)}"
 
 
-def _path_is(path: DevicePath) -> str:
+def path_is(path: DevicePath) -> str:
+    """Return the condition that a disk is backed by a file."""
     # `file-path` is shown with a leading slash on some devices and without on others.
     return f"file-path~{quote('^/?' + literal_pattern(path.file_name) + '$')}"
 
 
-def _pool_is(mount_point: str) -> str:
+def pool_is(mount_point: str) -> str:
+    """Return the condition that an item is mounted there."""
     return f"mount-point={quote(mount_point)}"
 
 
-def _state_of(features: Features, slot: Slot, pool: str) -> str:
-    image = quote(f"(^|/){literal_pattern(slot.text + IMAGE_SUFFIX)}$")
-    return "; ".join(
-        (
-            listing(features, "/disk", f"{_slot_is(slot)} or file-path~{image}"),
-            listing(features, "/file", f"name~{image}"),
-            listing(features, "/disk", _pool_is(pool)),
-        )
-    )
+def own_stem(name: str) -> str:
+    """Return a pattern for what a slot's file or subvolume may be called (`libs.core.images`)."""
+    return f"(^|/){literal_pattern(name)}([.][0-9a-f]+-[0-9a-f]+[.]of[.][^/]+)?"
 
 
-def _on_slot(features: Features, slot: Slot, pool: str, *changes: str) -> Command:
-    line = "; ".join(
-        (*changes, *((SAY_CHANGED,) if changes else ()), _state_of(features, slot, pool))
+def copy_stem(name: str) -> str:
+    """Return a pattern for how the names of copies of a slot end."""
+    return f"[.]of[.]{literal_pattern(name)}"
+
+
+def _state_of(features: Features, slot: Slot, pool: str) -> tuple[str, ...]:
+    own, copy = own_stem(slot.text), copy_stem(slot.text)
+    image = quote(f"{own}{IMAGE_ENDING}")
+    either = f"({own}|{copy})"
+    listings = (
+        listing(features, "/disk", f"{slot_is(slot)} or file-path~{image}"),
+        listing(features, "/file", f"name~{quote(either + IMAGE_ENDING)}"),
+        listing(features, "/disk", pool_is(pool)),
     )
-    return Command(line, changes=bool(changes), listings=3, json=features.json)
+    if not features.subvolumes:
+        return listings
+    return (*listings, listing(features, SUBVOLUME, f"fullname~{quote(either + '$')}"))
+
+
+def on_slot(features: Features, slot: Slot, pool: str, *changes: str) -> Command:
+    """Return the line that makes changes, and then asks for all about a slot, and for a pool."""
+    state = _state_of(features, slot, pool)
+    line = "; ".join((*changes, *((SAY_CHANGED,) if changes else ()), *state))
+    return Command(line, changes=bool(changes), listings=len(state), json=features.json)
 
 
 def ask(features: Features, menu: str, where: str) -> Command:
@@ -134,6 +149,8 @@ def read_system() -> Command:
 
 
 SAY_CHANGED = f":put {quote(CHANGED)}"
+SUBVOLUME = "/disk/btrfs/subvolume"
+IMAGE_ENDING = f"([.]img|/{literal_pattern(INNER_NAME)})$"
 
 
 def check_alive() -> Command:
@@ -141,128 +158,96 @@ def check_alive() -> Command:
     return Command(':put "alive"')
 
 
+def _has_prefix(prefixes: tuple[str, ...]) -> str:
+    pattern = "^(" + "|".join(literal_pattern(prefix) for prefix in prefixes) + ")"
+    return f"slot~{quote(pattern)}"
+
+
 def list_disks(features: Features, prefixes: tuple[str, ...]) -> Command:
     """Ask for every disk item whose slot begins with one of the prefixes."""
-    pattern = "^(" + "|".join(literal_pattern(prefix) for prefix in prefixes) + ")"
-    return ask(features, "/disk", f"slot~{quote(pattern)}")
+    return ask(features, "/disk", _has_prefix(prefixes))
+
+
+def list_inventory(features: Features, prefixes: tuple[str, ...]) -> Command:
+    """Ask for the same, and for every mounted pool."""
+    listings = (
+        listing(features, "/disk", _has_prefix(prefixes)),
+        listing(features, "/disk", f"mount-point~{quote('.')}"),
+    )
+    return Command("; ".join(listings), listings=len(listings), json=features.json)
 
 
 def read_slot(features: Features, slot: Slot, pool: str) -> Command:
     """Ask for all about one slot, and for a pool."""
-    return _on_slot(features, slot, pool)
+    return on_slot(features, slot, pool)
 
 
 def read_pool(features: Features, mount_point: str) -> Command:
     """Ask for one pool."""
-    return ask(features, "/disk", _pool_is(mount_point))
+    return ask(features, "/disk", pool_is(mount_point))
 
 
-def create_disk(features: Features, spec: DiskSpec) -> Command:
-    """Create a file disk and its export where the slot and the file are free and there is room.
+def list_pool_disks(features: Features, mount_point: str) -> Command:
+    """Ask for every file disk in a pool, whoever it belongs to."""
+    return ask(features, "/disk", f"file-path~{quote(f'^/?{literal_pattern(mount_point)}/')}")
 
-    `mount-filesystem=no` because RouterOS otherwise mounts a filesystem that it finds on the disk
-    while a host uses it (manual, Disks).
-    """
-    add = (
-        f"/disk/add type=file file-path={quote(spec.path.text)} file-size={spec.size} "
-        f"slot={quote(spec.slot.text)} mount-filesystem=no nvme-tcp-export=yes "
-        f"nvme-tcp-server-port={spec.port}"
-    )
-    if features.nqn:
-        add += f" nvme-tcp-server-nqn={quote(spec.nqn.text)}"
-    free = " && ".join(
-        (
-            f"({count(f'/disk/find where {_slot_is(spec.slot)}')} = 0)",
-            f"({count(f'/disk/find where {_path_is(spec.path)}')} = 0)",
-            f"({count(f'/file/find where name={quote(spec.path.file_name)}')} = 0)",
-            f"({count(f'/disk/find where {_pool_is(spec.path.pool)} and free>={spec.size}')} > 0)",
-        )
-    )
-    command = _on_slot(features, spec.slot, spec.path.pool, f":if ({free}) do={{{add}}}")
-    return replace(command, seconds=spec.size / GIB * _SECONDS_PER_GIB)
+
+def has_room(mount_point: str, room: int) -> str:
+    """Return the condition that a pool is mounted and has so many bytes free."""
+    return f"({count(f'/disk/find where {pool_is(mount_point)} and free>={room}')} > 0)"
 
 
 def grow_disk(features: Features, slot: Slot, size: int, added: int, pool: str) -> Command:
     """Grow a file disk to `size` bytes where it is smaller and the pool has `added` bytes left."""
-    found = f"/disk/find where {_slot_is(slot)} and size<{size}"
-    room = f"/disk/find where {_pool_is(pool)} and free>={added}"
+    found = f"/disk/find where {slot_is(slot)} and size<{size}"
+    room = f"/disk/find where {pool_is(pool)} and free>={added}"
     change = f"/disk/set [{found}] file-size={size}"
     line = f":if (({count(found)} > 0) && ({count(room)} > 0)) do={{{change}}}"
-    return _on_slot(features, slot, pool, line)
+    return on_slot(features, slot, pool, line)
 
 
 def _set(features: Features, slot: Slot, pool: str, where: str, values: str) -> Command:
     found = f"/disk/find where {where}"
     change = f":if ({count(found)} > 0) do={{/disk/set [{found}] {values}}}"
-    return _on_slot(features, slot, pool, change)
+    return on_slot(features, slot, pool, change)
 
 
 def set_export(features: Features, slot: Slot, pool: str, *, exported: bool) -> Command:
     """Offer a disk over NVMe/TCP, or stop offering it."""
     value = "yes" if exported else "no"
-    return _set(features, slot, pool, _slot_is(slot), f"nvme-tcp-export={value}")
+    return _set(features, slot, pool, slot_is(slot), f"nvme-tcp-export={value}")
 
 
-def set_allowed_host(features: Features, slot: Slot, pool: str, host: str) -> Command:
-    """Let only one host NQN connect; an empty one lifts the restriction.
+def set_allowed_host(
+    features: Features, slot: Slot, pool: str, host: str, *, only_fenced: bool = False
+) -> Command:
+    """Let only this host connect; an empty text lifts the restriction.
 
     Whether the device takes a list, and whether a change cuts off who is connected, is not known.
+
+    Args:
+        features: what the release can do.
+        slot: the disk.
+        pool: the pool to ask about.
+        host: what the property is to be.
+        only_fenced: leave a disk alone that is not restricted.
     """
-    value = f"nvme-tcp-server-allow-host-name={quote(host)}"
-    return _set(features, slot, pool, _slot_is(slot), value)
+    name = "nvme-tcp-server-allow-host-name"
+    where = f'{slot_is(slot)} and {name}!=""' if only_fenced else slot_is(slot)
+    return _set(features, slot, pool, where, f"{name}={quote(host)}")
 
 
 def set_password(features: Features, slot: Slot, pool: str, password: Secret) -> Command:
     """Let only hosts connect that know a secret; an empty one lifts the restriction."""
     token = quote(password.reveal())
-    command = _set(features, slot, pool, _slot_is(slot), f"nvme-tcp-server-password={token}")
+    command = _set(features, slot, pool, slot_is(slot), f"nvme-tcp-server-password={token}")
     return replace(command, secret=token)
-
-
-def remove_disk(features: Features, slot: Slot, path: DevicePath) -> Command:
-    """Take away the export, the item and the backing file of the slot, if it lies at `path`.
-
-    Removing the item leaves the file (manual, Disks). The file goes only when no item refers to it
-    any more, under whatever slot.
-    """
-    found = f"/disk/find where {_slot_is(slot)} and {_path_is(path)}"
-    file = f"/file/find where name={quote(path.file_name)}"
-    unreferenced = f"({count(f'/disk/find where {_path_is(path)}')} = 0)"
-    remove = f"/disk/set [{found}] nvme-tcp-export=no; /disk/remove [{found}]"
-    return _on_slot(
-        features,
-        slot,
-        path.pool,
-        f":if ({count(found)} > 0) do={{{remove}}}",
-        f":if (({count(file)} > 0) && {unreferenced}) do={{/file/remove [{file}]}}",
-    )
 
 
 def list_files(features: Features, directory: DevicePath) -> Command:
     """Ask for every file below a directory."""
     pattern = f"^{literal_pattern(directory.file_name)}/"
     return ask(features, "/file", f"name~{quote(pattern)}")
-
-
-def copy_file(features: Features, source: DevicePath, target: DevicePath) -> Command:
-    """Copy a file to a name that is free, and ask for both. The copy goes on after the answer."""
-    there = f"/file/find where name={quote(target.file_name)}"
-    names = quote(f"^({literal_pattern(source.file_name)}|{literal_pattern(target.file_name)})$")
-    copy = f"/file/copy src={quote(source.file_name)} dst={quote(target.file_name)}"
-    change = f":if ({count(there)} = 0) do={{{copy}}}; {SAY_CHANGED}; "
-    line = change + listing(features, "/file", f"name~{names}")
-    return Command(line, changes=True, listings=1, json=features.json)
-
-
-def remove_file(features: Features, path: DevicePath) -> Command:
-    """Remove a file that no disk refers to, and ask whether it is still there."""
-    file = f"/file/find where name={quote(path.file_name)}"
-    unused = f"({count(f'/disk/find where {_path_is(path)}')} = 0)"
-    remove = f":if (({count(file)} > 0) && {unused}) do={{/file/remove [{file}]}}"
-    line = f"{remove}; {SAY_CHANGED}; " + listing(
-        features, "/file", f"name={quote(path.file_name)}"
-    )
-    return Command(line, changes=True, listings=1, json=features.json)
 
 
 def read_identity(features: Features) -> Command:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from libs.core.errors import Unsupported
-from libs.core.ids import DevicePath, Nqn, Slot, shown
+from libs.core.ids import Nqn, Slot, shown
+from libs.core.paths import DevicePath
+from libs.core.secret import Secret
 
 _VERSION = re.compile(r"(\d+)\.(\d+)")
 
@@ -159,6 +161,7 @@ class Pool:
     Attributes:
         mount_point: the first component of the paths in it.
         state: what the device says of the array, such as `clean`; empty where it says nothing.
+        label: the filesystem's label, by which its subvolumes are addressed.
     """
 
     mount_point: str
@@ -166,27 +169,67 @@ class Pool:
     free: int
     filesystem: str = ""
     state: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A subvolume to be made.
+
+    Attributes:
+        label: the filesystem.
+        name: its path within the filesystem.
+        parent: the subvolume whose content it begins with; empty for an empty one.
+    """
+
+    label: str
+    name: str
+    parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class DiskSpec:
-    """A file disk as it should be; `size` in bytes."""
+    """A file disk as it should be; sizes in bytes.
+
+    Attributes:
+        slot: the name of the item, and of the export where it cannot be chosen.
+        path: the backing file.
+        size: the size.
+        nqn: the NQN of the export.
+        port: the TCP port of the export.
+        room: what the pool must have free; None for the size.
+        adopts: whether the backing file is there already, as a copy.
+        branch: the subvolume that the file is to lie in, made along with it.
+        exported: whether it is offered at once.
+        allowed_host: the only host NQN that may connect; empty for all.
+        password: what hosts must know; None where they need not know anything.
+    """
 
     slot: Slot
     path: DevicePath
     size: int
     nqn: Nqn
     port: int
+    room: int | None = None
+    adopts: bool = False
+    branch: Branch | None = None
+    exported: bool = True
+    allowed_host: str = ""
+    password: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SlotState:
-    """All that the device says about one slot at one moment.
+    """All that the device says about one slot at one moment; a snapshot's is one without a disk.
 
     Attributes:
+        slot: the slot.
         disk: the item, if there is one.
-        files: files named like the slot's backing file, wherever they lie.
-        users: disks in other slots whose backing file is one of that name.
+        files: files named as the slot's backing file may be, wherever they lie.
+        copies: files that are copies of it, complete or not.
+        users: disks in other slots whose backing file is one of those in `files`.
+        subvolumes: those named as the slot's may be.
+        branches: subvolumes that are copies of it.
         pool: the pool that was asked about, None when it is not mounted.
         asked_pool: the mount point that was asked about.
     """
@@ -194,6 +237,9 @@ class SlotState:
     slot: Slot
     disk: FileDisk | None = None
     files: tuple[BackingFile, ...] = ()
+    copies: tuple[BackingFile, ...] = ()
     users: tuple[FileDisk, ...] = ()
+    subvolumes: tuple[Subvolume, ...] = ()
+    branches: tuple[Subvolume, ...] = ()
     pool: Pool | None = None
     asked_pool: str = ""

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from libs.core.errors import RdsCsiError
 from libs.core.ids import Slot, shown
+from libs.core.images import INNER_NAME, Image
 from libs.rdsclient.commands import Command
 from libs.rdsclient.errors import GarbledReply, error_from_text
 from libs.rdsclient.listing import CHANGED, Item, Reader
@@ -96,19 +97,33 @@ def parse_pool(text: str, command: Command) -> Pool | None:
 
 def parse_slot(text: str, command: Command, slot: Slot, pool: str) -> SlotState:
     """Read the three listings with which every command on one slot ends."""
-    items, files, pools = listings(text, command)
+    items, files, pools, *rest = listings(text, command)
     disks = tuple(_file_disk(item) for item in items)
     own = [disk for disk in disks if disk.slot == slot.text]
     if len(own) > 1:
         raise GarbledReply(f"the device lists slot {slot} more than once", detail=text)
+    backing = tuple(_file(item) for item in files)
+    subvolumes = tuple(_subvolume(item) for item in (rest[0] if rest else ()))
     return SlotState(
         slot=slot,
         disk=own[0] if own else None,
         users=tuple(disk for disk in disks if disk.slot != slot.text),
-        files=tuple(_file(item) for item in files),
+        files=tuple(file for file in backing if _belongs(file.path, slot)),
+        copies=tuple(file for file in backing if not _belongs(file.path, slot)),
+        subvolumes=tuple(s for s in subvolumes if _belongs(_path_in(s), slot)),
+        branches=tuple(s for s in subvolumes if not _belongs(_path_in(s), slot)),
         pool=_pool(pools),
         asked_pool=pool,
     )
+
+
+def _belongs(path: str, slot: Slot) -> bool:
+    image = Image.parse(path)
+    return image is not None and image.slot == slot
+
+
+def _path_in(subvolume: Subvolume) -> str:
+    return f"/{subvolume.name}/{INNER_NAME}"
 
 
 def parse_files(text: str, command: Command) -> tuple[BackingFile, ...]:
@@ -117,17 +132,30 @@ def parse_files(text: str, command: Command) -> tuple[BackingFile, ...]:
     return tuple(_file(item) for item in items)
 
 
-def parse_subvolumes(text: str, command: Command) -> tuple[Subvolume, ...]:
-    """Read a listing of Btrfs subvolumes."""
-    (items,) = listings(text, command)
-    return tuple(
-        Subvolume(
-            label=_text(item, "fs"),
-            name=_text(item, "fullname"),
-            parent=_text(item, "parent", ""),
-            frozen=_flag(item, "read-only") if "read-only" in item else False,
-        )
-        for item in items
+def parse_inventory(text: str, command: Command) -> tuple[tuple[FileDisk, ...], tuple[Pool, ...]]:
+    """Read a listing of disk items, all of which must be file disks, and one of pools."""
+    items, pools = listings(text, command)
+    return (
+        tuple(_file_disk(item) for item in items),
+        tuple(pool for item in pools if (pool := _pool([item]))),
+    )
+
+
+def parse_snapshots(
+    text: str, command: Command
+) -> tuple[tuple[BackingFile, ...], tuple[Subvolume, ...]]:
+    """Read the files and the subvolumes that are snapshots."""
+    files, *rest = listings(text, command)
+    subvolumes = rest[0] if rest else ()
+    return tuple(map(_file, files)), tuple(map(_subvolume, subvolumes))
+
+
+def _subvolume(item: Item) -> Subvolume:
+    return Subvolume(
+        label=_text(item, "fs"),
+        name=_text(item, "fullname"),
+        parent=_text(item, "parent", ""),
+        frozen=_flag(item, "read-only") if "read-only" in item else False,
     )
 
 
@@ -206,6 +234,7 @@ def _pool(items: list[Item]) -> Pool | None:
         free=_number(item, "free"),
         filesystem=_text(item, "fs", ""),
         state=_text(item, "state", ""),
+        label=_text(item, "fs-label", ""),
     )
 
 

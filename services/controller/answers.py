@@ -1,44 +1,148 @@
 """From values to CSI answers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from libs.core.ids import Slot, SnapshotId, VolumeId
+from libs.core.images import Layout
+from libs.core.paths import DevicePath
 from libs.core.size import round_down
 from libs.rdsclient.model import FileDisk, Pool
 from protos.gen.csi import v1 as csi
-from services.controller.config import ControllerSettings
+from services.controller.plan.snapshots import Snapshot
 from services.controller.ports import Attachment
-from services.controller.requests import MIN_BYTES, Parameters, Publication
+from services.controller.requests.parameters import MIN_BYTES, RECONNECT_KEYS, Parameters
+from services.controller.requests.volumes import NewVolume, Publication, Source
+from services.controller.sites import Site
+
+_PUBLISH_KEYS = dict(
+    zip(RECONNECT_KEYS, ("ctrl_loss_tmo", "reconnect_delay", "keep_alive_tmo"), strict=True)
+)
+_SOUND_STATES = frozenset({"", "clean", "active"})
 
 
-def render_volume(disk: FileDisk, settings: ControllerSettings, nvme_address: str) -> csi.Volume:
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A volume in a listing, with the pools of its device."""
+
+    id: str
+    disk: FileDisk
+    site: Site
+    pools: tuple[Pool, ...]
+
+
+def render_volume(volume: str, disk: FileDisk, site: Site, nvme_address: str) -> csi.Volume:
     """Return the CSI volume for a disk; the context has the keys that nodes and people read."""
     context = {
-        "rdsAddress": settings.rds_address,
+        "rdsAddress": site.settings.rds_address,
         "nvmeAddress": nvme_address,
         "volumePath": disk.path,
     }
     if disk.export is not None:
         context |= {"nvmePort": str(disk.export.port), "nqn": disk.export.nqn}
-    return csi.Volume(capacity_bytes=disk.size, volume_id=disk.slot, volume_context=context)
+    return csi.Volume(
+        capacity_bytes=disk.size,
+        volume_id=volume,
+        volume_context=context,
+        accessible_topology=_topology(site),
+    )
 
 
-def render_entry(
-    disk: FileDisk, settings: ControllerSettings, attachments: Iterable[Attachment]
-) -> csi.ListVolumesResponseEntry:
+def render_new_volume(wanted: NewVolume, disk: FileDisk, site: Site) -> csi.Volume:
+    """Return the CSI volume for a disk that was asked for just now."""
+    parameters = wanted.parameters
+    volume = render_volume(wanted.volume.text, disk, site, parameters.nvme_address)
+    volume.volume_context |= parameters.reconnect.context
+    volume.volume_context["migrationTimeoutSeconds"] = str(parameters.migration_timeout)
+    if parameters.mkfs_options:
+        volume.volume_context["mkfsOptions"] = parameters.mkfs_options
+    if parameters.layout is not Layout.FILE:
+        volume.volume_context["layout"] = parameters.layout.value
+    if parameters.authenticated:
+        volume.volume_context["auth"] = "dhchap"
+    if wanted.source is not None:
+        volume.content_source = _source(wanted.source, site)
+    return volume
+
+
+def _source(source: Source, site: Site) -> csi.VolumeContentSource:
+    if source.is_snapshot:
+        snapshot = csi.VolumeContentSourceSnapshotSource(
+            snapshot_id=SnapshotId(source.slot, site.suffix).text
+        )
+        return csi.VolumeContentSource(snapshot=snapshot)
+    volume = csi.VolumeContentSourceVolumeSource(volume_id=VolumeId(source.slot, site.suffix).text)
+    return csi.VolumeContentSource(volume=volume)
+
+
+def _topology(site: Site) -> list[csi.Topology]:
+    return [csi.Topology(segments=site.topology)] if site.topology else []
+
+
+def render_entry(listed: Listed, attachments: Iterable[Attachment]) -> csi.ListVolumesResponseEntry:
     """Return one entry of a listing."""
     return csi.ListVolumesResponseEntry(
-        volume=render_volume(disk, settings, settings.nvme_address),
+        volume=render_volume(
+            listed.id, listed.disk, listed.site, listed.site.settings.nvme_address
+        ),
         status=csi.ListVolumesResponseVolumeStatus(
-            published_node_ids=sorted({a.node for a in attachments if a.attached})
+            published_node_ids=_holders(attachments),
+            volume_condition=render_condition(listed.disk, listed.pools),
         ),
     )
 
 
+def render_found_volume(
+    listed: Listed, attachments: Iterable[Attachment]
+) -> csi.ControllerGetVolumeResponse:
+    """Return what ControllerGetVolume says of a volume."""
+    address = listed.site.settings.nvme_address
+    return csi.ControllerGetVolumeResponse(
+        volume=render_volume(listed.id, listed.disk, listed.site, address),
+        status=csi.ControllerGetVolumeResponseVolumeStatus(
+            published_node_ids=_holders(attachments),
+            volume_condition=render_condition(listed.disk, listed.pools),
+        ),
+    )
+
+
+def _holders(attachments: Iterable[Attachment]) -> list[str]:
+    return sorted({claim.node for claim in attachments if claim.attached})
+
+
+def render_condition(disk: FileDisk, pools: Iterable[Pool]) -> csi.VolumeCondition:
+    """Return whether a volume is in order, and what is wrong with it if not."""
+    name = DevicePath(disk.path).pool
+    pool = next((pool for pool in pools if pool.mount_point == name), None)
+    problems = []
+    if disk.export is None:
+        problems.append("the device does not export it")
+    if pool is None:
+        problems.append(f"pool {name} is not mounted")
+    elif pool.state not in _SOUND_STATES:
+        problems.append(f"pool {name} is {pool.state}")
+    return csi.VolumeCondition(
+        abnormal=bool(problems), message="; ".join(problems) or "the device exports it"
+    )
+
+
 def render_capacity(
-    pool: Pool | None, parameters: Parameters, settings: ControllerSettings
+    pool: Pool | None, promised: int, parameters: Parameters, site: Site
 ) -> csi.GetCapacityResponse:
-    """Return the room in a pool; none where it is not mounted, so that nothing is put there."""
-    available = round_down(pool.free) if pool else 0
+    """Return the room in a pool; none where it is not mounted, so that nothing is put there.
+
+    Args:
+        pool: the pool.
+        promised: bytes that its thin files may grow to.
+        parameters: of the StorageClass.
+        site: the device.
+    """
+    settings = site.settings
+    room = 0
+    if pool is not None:
+        room = int(pool.size * settings.overcommit) - promised if settings.overcommit else pool.free
+    available = round_down(max(room, 0))
     return csi.GetCapacityResponse(
         available_capacity=available,
         maximum_volume_size=min(available, settings.max_volume_bytes),
@@ -46,13 +150,36 @@ def render_capacity(
     )
 
 
-def render_publish_context(disk: FileDisk, publication: Publication) -> dict[str, str]:
-    """Return what a node needs to connect. The port and NQN are what the device exports."""
+def render_publish_context(
+    disk: FileDisk, publication: Publication, parameters: Mapping[str, str]
+) -> dict[str, str]:
+    """Return what a node needs to connect. The port and NQN are what the device exports.
+
+    Reconnect options are there where the volume's own have been changed since it was made.
+    """
     if disk.export is None:
         raise AssertionError("plan_publish admits exported disks only")
+    changed = {_PUBLISH_KEYS[key]: parameters[key] for key in RECONNECT_KEYS if key in parameters}
     return {
         "nvme_address": publication.nvme_address,
         "nvme_port": str(disk.export.port),
         "nvme_nqn": disk.export.nqn,
         "fs_type": publication.capability.fs_type,
+        **changed,
     }
+
+
+def render_snapshot(snapshot: SnapshotId, volume: VolumeId, found: Snapshot) -> csi.Snapshot:
+    """Return the CSI snapshot."""
+    return csi.Snapshot(
+        size_bytes=found.size,
+        snapshot_id=snapshot.text,
+        source_volume_id=volume.text,
+        creation_time=datetime.fromtimestamp(found.made, UTC),
+        ready_to_use=found.ready,
+    )
+
+
+def volume_of(snapshot: Snapshot, device: str) -> VolumeId:
+    """Return the ID of the volume that a snapshot was taken of, whether it still exists or not."""
+    return VolumeId(Slot(snapshot.source), device)

@@ -23,12 +23,15 @@ from libs.rdsclient.batch import BatchLimits
 from libs.rdsclient.client import open_rds
 from libs.rdsclient.config import RdsConfig
 from protos.gen.csi import v1 as csi
-from services.controller.adapters import ClusterAttachments, MemoryAttachments
+from services.controller.adapters.cluster import ClusterOptions, open_kube_cluster
+from services.controller.adapters.memory import MemoryCluster
 from services.controller.config import ControllerSettings
-from services.controller.plan import Limits
-from services.controller.ports import Attachments
-from services.controller.servicer import ControllerServicer
-from services.controller.workflow import Volumes
+from services.controller.ports import Cluster
+from services.controller.servicer import ControllerServicer, Unit
+from services.controller.sites import Site, Sites, parse_sites
+from services.controller.workflow.attach import Attacher
+from services.controller.workflow.catalog import Catalog
+from services.controller.workflow.volumes import Volumes
 
 log = structlog.get_logger(__name__)
 
@@ -45,27 +48,28 @@ _UNHEARD_SECONDS = 5.0
 
 @contextlib.asynccontextmanager
 async def open_controller(settings: ControllerSettings) -> AsyncIterator[None]:
-    """Own a running controller: the device's connection, the attachments, the socket."""
+    """Own a running controller: the connections to the devices, the cluster, the socket."""
+    sites = load_sites(settings)
     async with contextlib.AsyncExitStack() as stack:
-        device = await stack.enter_async_context(open_rds(rds_config(settings)))
-        attachments = await stack.enter_async_context(_open_attachments(settings))
+        devices = [
+            (site, await stack.enter_async_context(open_rds(rds_config(site.settings))))
+            for site in sites
+        ]
+        cluster = await stack.enter_async_context(_open_cluster(settings))
         tasks = await stack.enter_async_context(open_keyed_tasks(_UNHEARD_SECONDS))
-        volumes = Volumes(
-            device,
-            attachments,
-            Limits(settings.default_volume_bytes, settings.max_volume_bytes),
-            settings.volume_base_paths,
-        )
+        units = [
+            Unit(site, Volumes(device, cluster, site), Attacher(device, cluster, site))
+            for site, device in devices
+        ]
+        for site in sites:
+            _say_fencing(site)
         services = (
             IdentityServicer(
                 settings.driver_name,
-                (
-                    service(csi.PluginCapabilityServiceType.CONTROLLER_SERVICE),
-                    online_expansion(),
-                ),
-                ready=lambda: device.is_ready,
+                _plugin_capabilities(sites),
+                ready=lambda: any(device.is_ready for _, device in devices),
             ),
-            ControllerServicer(volumes, tasks, settings),
+            ControllerServicer(sites, units, Catalog(devices, cluster), cluster, tasks),
         )
         await stack.enter_async_context(
             open_server(
@@ -75,14 +79,56 @@ async def open_controller(settings: ControllerSettings) -> AsyncIterator[None]:
         yield
 
 
+def load_sites(settings: ControllerSettings) -> Sites:
+    """Return the devices that the settings name.
+
+    Raises:
+        SettingsError: the devices file cannot be read, or something in it is wrong.
+    """
+    path = settings.rds_devices_file
+    if path is None:
+        return Sites([Site(settings)])
+    try:
+        return parse_sites(path.read_text(), settings)
+    except (OSError, ValueError) as error:
+        lines = str(error).splitlines()
+        raise SettingsError([f"--rds-devices-file: {path}: {line}" for line in lines]) from None
+
+
+def _plugin_capabilities(sites: Sites) -> tuple[csi.PluginCapability, ...]:
+    kinds = [csi.PluginCapabilityServiceType.CONTROLLER_SERVICE]
+    if sites.have_topology:
+        kinds.append(csi.PluginCapabilityServiceType.VOLUME_ACCESSIBILITY_CONSTRAINTS)
+    return (*(service(kind) for kind in kinds), online_expansion())
+
+
+def _say_fencing(site: Site) -> None:
+    """Say at start what fencing can and cannot do here: whether the device keeps lists is open."""
+    settings = site.settings
+    if not settings.fencing:
+        return
+    words = {
+        "list": "a live migration sends the device a list of two; that it keeps lists is unproven",
+        "last": "a live migration admits only the node that the machine moves to",
+        "refuse": "a live migration of a fenced volume is refused",
+    }
+    log.warning("fencing", device=site.name, two_hosts=words[settings.fencing_two_hosts])
+
+
 @contextlib.asynccontextmanager
-async def _open_attachments(settings: ControllerSettings) -> AsyncIterator[Attachments]:
+async def _open_cluster(settings: ControllerSettings) -> AsyncIterator[Cluster]:
     if settings.attachments == "memory":
         log.warning("attachments are kept in memory and forgotten when this process ends")
-        yield MemoryAttachments()
+        yield MemoryCluster(dict(settings.known_nodes))
         return
-    async with open_kube(settings.kubeconfig) as kube:
-        yield ClusterAttachments(kube, settings.driver_name)
+    options = ClusterOptions(
+        driver=settings.driver_name,
+        handover_seconds=settings.handover_seconds,
+        serialize_machines=settings.serialize_machines,
+        annotate=settings.annotate_volumes,
+    )
+    async with open_kube(settings.kubeconfig) as kube, open_kube_cluster(kube, options) as cluster:
+        yield cluster
 
 
 def rds_config(settings: ControllerSettings) -> RdsConfig:
@@ -102,19 +148,24 @@ def rds_config(settings: ControllerSettings) -> RdsConfig:
 
 
 def check_files(settings: ControllerSettings) -> None:
-    """Check that the files that the settings name can be read.
+    """Check that the files that the settings name, for each device, can be read.
 
     Raises:
         SettingsError: with every one that cannot.
     """
-    files = {
-        "--rds-host-key-file": settings.rds_host_key_file,
-        "--rds-key-file": settings.rds_key_file,
-        "--rds-password-file": settings.rds_password_file,
-    }
-    problems = [p for flag, path in files.items() if path and (p := _problem(flag, path))]
+    problems: dict[str, None] = {}
+    for site in load_sites(settings):
+        own = site.settings
+        files = {
+            "--rds-host-key-file": own.rds_host_key_file,
+            "--rds-key-file": own.rds_key_file,
+            "--rds-password-file": own.rds_password_file,
+        }
+        problems |= {
+            p: None for flag, path in files.items() if path and (p := _problem(flag, path))
+        }
     if problems:
-        raise SettingsError(problems)
+        raise SettingsError(list(problems))
 
 
 def _problem(flag: str, path: Path) -> str:

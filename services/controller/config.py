@@ -2,19 +2,23 @@
 
 import contextlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
 from libs.core.errors import InvalidRequest
-from libs.core.ids import DevicePath, Nqn, VolumeId
+from libs.core.ids import Nqn, Slot, VolumeId, parse_device_name
+from libs.core.paths import DevicePath
 from libs.core.size import GIB, MAX_BYTES, TIB, round_down
-from libs.ops.settings import choice, integer, seconds, setting, switch
+from libs.ops.settings import choice, flag, integer, seconds, setting, switch, variable
 
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", re.ASCII)
 _DRIVER_NAME = re.compile(r"(?=.{1,63}$)[a-z0-9A-Z]([a-z0-9A-Z.-]*[a-z0-9A-Z])?", re.ASCII)
 
 _MAX_PORT = 65535
+
+MAX_OVERCOMMIT = 100
 
 NVME_TCP_PORT = 4420
 """IANA's port for NVMe over TCP."""
@@ -51,7 +55,7 @@ def parse_nqn_prefix(text: str, field: str = "nqnPrefix") -> str:
     Raises:
         InvalidRequest: no NQN could begin with it.
     """
-    Nqn.of_volume(text, VolumeId("pvc-" + "0" * 36), field)
+    Nqn.of_volume(text, VolumeId(Slot("pvc-" + "0" * 36)), field)
     return text
 
 
@@ -65,11 +69,41 @@ def _base_paths(text: str) -> tuple[DevicePath, ...]:
     return tuple(DevicePath.parse(part.strip(), "each path") for part in text.split(","))
 
 
+def _pairs(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = [part.strip().partition("=") for part in text.split(",") if part.strip()]
+    if any(not (key and value) for key, _, value in pairs):
+        raise ValueError("must be KEY=VALUE pairs, separated by commas")
+    return tuple((key, value) for key, _, value in pairs)
+
+
+def _overcommit(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if value and not 1 <= value <= MAX_OVERCOMMIT:
+        raise ValueError(f"must be 0, or a number from 1 to {MAX_OVERCOMMIT}")
+    return value
+
+
 @dataclass(frozen=True, kw_only=True)
 class ControllerSettings:
-    """Every setting of the controller; `libs.ops.settings` makes flags and variables of them."""
+    """Every setting of the controller; `libs.ops.settings` makes flags and variables of them.
 
-    rds_address: str = setting("management address of the device", parse_host)
+    With several devices there is one of these for each, alike but for what is the device's own.
+    """
+
+    rds_name: str = setting(
+        "name of the device, for the parameter rds and for messages", parse_device_name, "rds"
+    )
+    rds_devices_file: Path | None = setting(
+        "YAML file that lists several devices; what it leaves out is as the other settings say",
+        Path,
+        None,
+    )
+    rds_address: str = setting(
+        "management address of the device (required without a devices file)", parse_host, ""
+    )
     rds_port: int = setting("SSH port of the device", parse_port, 22)
     rds_user: str = setting("RouterOS user", str, "rds-csi")
     rds_key_file: Path | None = setting("private key to log in with", Path, None)
@@ -87,15 +121,51 @@ class ControllerSettings:
     rds_command_timeout: float = setting(
         "seconds for one command on the device", seconds(1, 600), 30.0
     )
-    nvme_address: str = setting("address that nodes reach the device at, for NVMe/TCP", parse_host)
+    nvme_address: str = setting(
+        "address that nodes reach the device at, for NVMe/TCP (required without a devices file)",
+        parse_host,
+        "",
+    )
     nvme_port: int = setting("NVMe/TCP port of new volumes", parse_port, NVME_TCP_PORT)
     nqn_prefix: str = setting(
         "what the NQNs of new volumes begin with", parse_nqn_prefix, "nqn.2000-02.com.mikrotik"
     )
     volume_base_paths: tuple[DevicePath, ...] = setting(
         "directories on the device that may hold volumes, separated by commas; the first is the "
-        "default",
+        "default (required without a devices file)",
         _base_paths,
+        (),
+    )
+    topology: tuple[tuple[str, str], ...] = setting(
+        "topology segments of the nodes that reach the device, as KEY=VALUE pairs", _pairs, ()
+    )
+    overcommit: float = setting(
+        "how many times its size a pool may be promised, for thin files; 0 takes the room of a "
+        "volume when it is made",
+        _overcommit,
+        0.0,
+    )
+    fencing: bool = setting(
+        "whether volumes may ask for fencing on the device (parameter fencing=host)",
+        switch,
+        default=False,
+    )
+    fencing_two_hosts: str = setting(
+        "what to do where fencing has to admit two nodes, as in a live migration: send the device "
+        "a list, admit only the last, or refuse the second",
+        choice("list", "last", "refuse"),
+        "refuse",
+    )
+    copy_attached: bool = setting(
+        "whether a file may be copied while a node writes to it; such a copy is torn",
+        switch,
+        default=False,
+    )
+    copy_rate: int = setting(
+        "slowest rate of a copy on the device, in MiB/s; one that is slower counts as dead and is "
+        "begun again",
+        integer(1, 100_000),
+        20,
     )
     default_volume_bytes: int = setting(
         "size of a volume where none is asked for, in bytes", integer(1, MAX_BYTES), GIB
@@ -111,6 +181,24 @@ class ControllerSettings:
         choice("cluster", "memory"),
         "cluster",
     )
+    known_nodes: tuple[tuple[str, str], ...] = setting(
+        "with attachments in memory: the nodes there are, as NAME=HOST-NQN pairs; none for any",
+        _pairs,
+        (),
+    )
+    handover_seconds: float = setting(
+        "how long after a detach its VolumeAttachment no longer counts, though it is still there",
+        seconds(0, 600),
+        30.0,
+    )
+    serialize_machines: bool = setting(
+        "whether calls for volumes of one KubeVirt machine run one at a time", switch, default=False
+    )
+    annotate_volumes: bool = setting(
+        "whether PersistentVolumes are annotated, for people, with the nodes that hold them",
+        switch,
+        default=True,
+    )
     kubeconfig: Path | None = setting(
         "kubeconfig file; without it, the pod's service account is used", Path, None
     )
@@ -123,13 +211,20 @@ class ControllerSettings:
     log_format: str = setting("log lines for machines or people", choice("json", "console"), "json")
 
     def __post_init__(self) -> None:
-        problems = []
-        if self.rds_check_host_key and self.rds_host_key_file is None:
-            problems.append(
-                "--rds-host-key-file is required while host keys are checked (or, for experiments, "
-                "--rds-check-host-key=false)"
-            )
-        if self.rds_key_file is None and self.rds_password_file is None:
-            problems.append("--rds-key-file or --rds-password-file is required")
+        problems = [] if self.rds_devices_file else list(device_problems(self))
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ValueError("\n".join(problems))
+
+
+def device_problems(settings: ControllerSettings) -> Iterator[str]:
+    """Yield what is missing to reach the device."""
+    for name in ("rds_address", "nvme_address", "volume_base_paths"):
+        if not getattr(settings, name):
+            yield f"{flag(name)} ({variable(name)}) is required"
+    if settings.rds_check_host_key and settings.rds_host_key_file is None:
+        yield (
+            "--rds-host-key-file is required while host keys are checked (or, for experiments, "
+            "--rds-check-host-key=false)"
+        )
+    if settings.rds_key_file is None and settings.rds_password_file is None:
+        yield "--rds-key-file or --rds-password-file is required"

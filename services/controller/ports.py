@@ -4,19 +4,37 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from libs.core.ids import DevicePath, NodeId, Slot, VolumeId
-from libs.rdsclient.model import DiskSpec, FileDisk, Pool, SlotState
+from libs.core.ids import NodeId, Slot, VolumeId
+from libs.core.paths import DevicePath
+from libs.core.secret import Secret
+from libs.rdsclient.model import (
+    BackingFile,
+    Branch,
+    DiskSpec,
+    FileDisk,
+    Pool,
+    SlotState,
+    Subvolume,
+)
 
 
 class Device(Protocol):
     """The storage device, as `libs.rdsclient.client.RdsClient` offers it.
 
     Every method raises Unreachable when nothing was sent and OutcomeUnknown when a change may have
-    happened.
+    happened. Those that begin with `ensure_` are safe to repeat, and return what is there now.
     """
 
-    async def list_disks(self, prefixes: tuple[str, ...]) -> tuple[FileDisk, ...]:
-        """List the file disks whose slot begins with one of the prefixes."""
+    async def list_inventory(
+        self, prefixes: tuple[str, ...]
+    ) -> tuple[tuple[FileDisk, ...], tuple[Pool, ...]]:
+        """List the file disks whose slot begins with one of the prefixes, and the pools."""
+
+    async def list_pool_disks(self, mount_point: str) -> tuple[FileDisk, ...]:
+        """List every file disk in a pool, whoever it belongs to."""
+
+    async def list_snapshots(self) -> tuple[tuple[BackingFile, ...], tuple[Subvolume, ...]]:
+        """List the files and the subvolumes that are snapshots."""
 
     async def read_slot(self, slot: Slot, pool: str) -> SlotState:
         """Read all about one slot, and the pool."""
@@ -25,13 +43,40 @@ class Device(Protocol):
         """Read one pool; None when it is not mounted."""
 
     async def ensure_disk(self, spec: DiskSpec) -> SlotState:
-        """Create the disk where the slot is free and there is room; return what is there now."""
+        """Create the disk where the slot is free and there is room."""
 
     async def ensure_size(self, slot: Slot, size: int, added: int, pool: str) -> SlotState:
-        """Grow the disk to `size` bytes where the pool has `added` left; return what is there."""
+        """Grow the disk to `size` bytes where the pool has `added` left."""
 
-    async def ensure_absent(self, slot: Slot, path: DevicePath) -> SlotState:
-        """Remove export, item and file if they are at `path`; return what is there now."""
+    async def ensure_export(self, slot: Slot, pool: str, *, exported: bool) -> SlotState:
+        """Offer the disk over NVMe/TCP, or stop offering it."""
+
+    async def ensure_allowed_host(
+        self, slot: Slot, pool: str, host: str, *, only_fenced: bool = False
+    ) -> SlotState:
+        """Let only this host connect, of all disks or only of one that is restricted already."""
+
+    async def ensure_password(self, slot: Slot, pool: str, password: Secret) -> SlotState:
+        """Let only hosts connect that know the secret; an empty one lifts the restriction."""
+
+    async def ensure_absent(
+        self, slot: Slot, path: DevicePath, branch: Branch | None = None, *, copied: bool = False
+    ) -> SlotState:
+        """Remove export, item, file and subvolume if they are at `path`."""
+
+    async def ensure_copy(
+        self, slot: Slot, source: DevicePath, target: DevicePath, room: int
+    ) -> SlotState:
+        """Begin to copy a backing file for a slot that has none."""
+
+    async def ensure_file_absent(self, slot: Slot, path: DevicePath) -> SlotState:
+        """Remove a file that no disk refers to."""
+
+    async def ensure_frozen(self, slot: Slot, pool: str, branch: Branch) -> SlotState:
+        """Make a read-only snapshot of `branch.parent`, where the slot has none."""
+
+    async def ensure_branch_absent(self, slot: Slot, path: DevicePath, branch: Branch) -> SlotState:
+        """Remove a subvolume whose file, at `path`, no disk refers to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +87,60 @@ class Attachment:
         node: the node's ID.
         attached: whether the claim has been granted and recorded as such.
         order: sorts the claims to one volume by age; the older goes first.
+        since: when the claim was made, in seconds since 1970.
+        read_only: whether it is a claim to read and never to write.
     """
 
     node: str
     attached: bool
     order: tuple[str, str]
+    since: float = 0.0
+    read_only: bool = False
 
 
-class Attachments(Protocol):
-    """Which nodes hold, or are about to hold, which volumes."""
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node that exists; `host_nqn` is empty while nothing has said it."""
 
-    async def of_volume(self, volume: VolumeId) -> tuple[Attachment, ...]:
-        """Return the claims to one volume. Raises Unreachable when they cannot be read."""
+    name: str
+    host_nqn: str = ""
+
+
+class Cluster(Protocol):
+    """Which nodes there are, and which hold, or are about to hold, which volumes.
+
+    Every method raises Unreachable when it cannot be known.
+    """
+
+    async def of_volume(
+        self, volume: VolumeId, asking: NodeId | None = None
+    ) -> tuple[Attachment, ...]:
+        """Return the claims to one volume.
+
+        With `asking`, what is known so far will do, as long as that node's own claim is in it: then
+        every older one is too. Without, the answer is no older than the question.
+        """
 
     async def by_volume(self) -> Mapping[str, tuple[Attachment, ...]]:
-        """Return the claims to all volumes, by volume ID. Raises Unreachable likewise."""
+        """Return the claims to all volumes, by volume ID, as far as is known."""
 
-    async def record(self, volume: VolumeId, node: NodeId) -> None:
+    async def record(self, volume: VolumeId, node: NodeId, *, read_only: bool) -> None:
         """Note that a volume was published to a node, where that is for us to note."""
 
     async def forget(self, volume: VolumeId, node: NodeId | None) -> None:
         """Note that a volume was taken from a node, or from all."""
+
+    async def node(self, name: str) -> Node | None:
+        """Return a node; None where there is certainly none of that name."""
+
+    async def parameters_of(self, volume: VolumeId) -> Mapping[str, str]:
+        """Return the mutable parameters that are in force for a volume."""
+
+    async def keep_parameters(self, volume: VolumeId, parameters: Mapping[str, str]) -> None:
+        """Note the mutable parameters of a volume, where that is for us to note.
+
+        None at all forgets those of a volume that is gone.
+        """
+
+    async def machine_of(self, volume: VolumeId) -> str:
+        """Return the virtual machine that uses a volume, for calls that go one at a time."""

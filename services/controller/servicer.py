@@ -1,12 +1,19 @@
 """The CSI Controller service: parse, hand over, render. About five lines an RPC."""
 
-from libs.core.errors import InvalidRequest, RdsCsiError
-from libs.core.ids import NodeId, VolumeId
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from libs.core.errors import InUse, InvalidRequest, NotFound, RdsCsiError
+from libs.core.ids import NodeId, SnapshotId, VolumeId
 from libs.csikit.keylock import KeyedTasks
 from protos.gen.csi import v1 as csi
-from services.controller import answers, requests
-from services.controller.config import ControllerSettings
-from services.controller.workflow import Volumes
+from services.controller import answers
+from services.controller.ports import Cluster
+from services.controller.requests import capabilities, parameters, snapshots, volumes
+from services.controller.sites import Site, Sites
+from services.controller.workflow.attach import Attacher
+from services.controller.workflow.catalog import Catalog
+from services.controller.workflow.volumes import Volumes
 
 _Rpc = csi.ControllerServiceCapabilityRpcType
 
@@ -15,19 +22,54 @@ CAPABILITIES = (
     _Rpc.PUBLISH_UNPUBLISH_VOLUME,
     _Rpc.LIST_VOLUMES,
     _Rpc.LIST_VOLUMES_PUBLISHED_NODES,
+    _Rpc.GET_VOLUME,
+    _Rpc.VOLUME_CONDITION,
     _Rpc.GET_CAPACITY,
     _Rpc.EXPAND_VOLUME,
+    _Rpc.CLONE_VOLUME,
+    _Rpc.CREATE_DELETE_SNAPSHOT,
+    _Rpc.LIST_SNAPSHOTS,
+    _Rpc.GET_SNAPSHOT,
+    _Rpc.MODIFY_VOLUME,
     _Rpc.SINGLE_NODE_MULTI_WRITER,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What serves one device."""
+
+    site: Site
+    volumes: Volumes
+    attacher: Attacher
 
 
 class ControllerServicer(csi.ControllerBase):
     """CSI Controller. Calls that change a volume run one at a time per volume."""
 
-    def __init__(self, volumes: Volumes, tasks: KeyedTasks, settings: ControllerSettings) -> None:
-        self._volumes = volumes
+    def __init__(
+        self,
+        sites: Sites,
+        units: Iterable[Unit],
+        catalog: Catalog,
+        cluster: Cluster,
+        tasks: KeyedTasks,
+    ) -> None:
+        self._sites = sites
+        self._units: Mapping[str, Unit] = {unit.site.suffix: unit for unit in units}
+        self._catalog = catalog
+        self._cluster = cluster
         self._tasks = tasks
-        self._settings = settings
+
+    def _of(self, item: VolumeId | SnapshotId) -> Unit:
+        return self._units[self._sites.of_suffix(item.device).suffix]
+
+    def _to_delete(self, item: VolumeId | SnapshotId) -> Unit:
+        try:
+            return self._of(item)
+        except NotFound as error:
+            # Not gone, only out of reach: to call it deleted would leave it there for ever.
+            raise InUse(f"{item} cannot be deleted: {error.message}") from None
 
     async def controller_get_capabilities(
         self,
@@ -41,37 +83,48 @@ class ControllerServicer(csi.ControllerBase):
             ]
         )
 
+    # Volumes
+
     async def create_volume(self, message: csi.CreateVolumeRequest) -> csi.CreateVolumeResponse:
         """Provide a volume."""
-        wanted = requests.parse_create(message, self._settings)
-        disk = await self._tasks.run(wanted.volume.text, lambda: self._volumes.create(wanted))
-        volume = answers.render_volume(disk, self._settings, wanted.parameters.nvme_address)
-        return csi.CreateVolumeResponse(volume=volume)
+        site, wanted = volumes.parse_create(message, self._sites)
+        unit = self._units[site.suffix]
+        keys = [wanted.volume.text]
+        if wanted.source is not None and not wanted.source.is_snapshot:
+            keys.append(VolumeId(wanted.source.slot, site.suffix).text)
+        disk = await self._tasks.run(tuple(keys), lambda: unit.volumes.create(wanted))
+        self._catalog.forget()
+        return csi.CreateVolumeResponse(volume=answers.render_new_volume(wanted, disk, site))
 
     async def delete_volume(self, message: csi.DeleteVolumeRequest) -> csi.DeleteVolumeResponse:
         """Remove a volume."""
         volume = VolumeId.parse(message.volume_id)
-        await self._tasks.run(volume.text, lambda: self._volumes.delete(volume))
+        unit = self._to_delete(volume)
+        await self._tasks.run(volume.text, lambda: unit.volumes.delete(volume))
+        self._catalog.forget()
         return csi.DeleteVolumeResponse()
 
-    async def controller_publish_volume(
-        self, message: csi.ControllerPublishVolumeRequest
-    ) -> csi.ControllerPublishVolumeResponse:
-        """Let a node use a volume."""
-        wanted = requests.parse_publish(message, self._settings)
-        disk = await self._tasks.run(wanted.volume.text, lambda: self._volumes.publish(wanted))
-        return csi.ControllerPublishVolumeResponse(
-            publish_context=answers.render_publish_context(disk, wanted)
+    async def controller_expand_volume(
+        self, message: csi.ControllerExpandVolumeRequest
+    ) -> csi.ControllerExpandVolumeResponse:
+        """Make a volume larger while it is in use."""
+        wanted = volumes.parse_expand(message)
+        unit = self._of(wanted.volume)
+        disk = await self._tasks.run(
+            wanted.volume.text, lambda: unit.volumes.expand(wanted.volume, wanted.size)
+        )
+        return csi.ControllerExpandVolumeResponse(
+            capacity_bytes=disk.size, node_expansion_required=wanted.node_expansion_required
         )
 
-    async def controller_unpublish_volume(
-        self, message: csi.ControllerUnpublishVolumeRequest
-    ) -> csi.ControllerUnpublishVolumeResponse:
-        """Take a volume from a node, or from all."""
-        volume = VolumeId.parse(message.volume_id)
-        node = NodeId.parse(message.node_id) if message.node_id else None
-        await self._tasks.run(volume.text, lambda: self._volumes.unpublish(volume, node))
-        return csi.ControllerUnpublishVolumeResponse()
+    async def controller_modify_volume(
+        self, message: csi.ControllerModifyVolumeRequest
+    ) -> csi.ControllerModifyVolumeResponse:
+        """Change how a volume is reached."""
+        site, wanted = volumes.parse_modify(message, self._sites)
+        unit = self._units[site.suffix]
+        await self._tasks.run(wanted.volume.text, lambda: unit.attacher.modify(wanted))
+        return csi.ControllerModifyVolumeResponse()
 
     async def validate_volume_capabilities(
         self, message: csi.ValidateVolumeCapabilitiesRequest
@@ -80,10 +133,13 @@ class ControllerServicer(csi.ControllerBase):
         volume = VolumeId.parse(message.volume_id)
         if not message.volume_capabilities:
             raise InvalidRequest("volume_capabilities must not be empty")
-        await self._volumes.read(volume)
+        unit = self._of(volume)
+        await unit.volumes.read(volume)
+        settings = unit.site.settings
         try:
-            requests.parse_parameters(message.parameters, self._settings)
-            requests.parse_capabilities(message.volume_capabilities)
+            parameters.parse_parameters(message.parameters, settings)
+            parameters.parse_changes(message.mutable_parameters, settings)
+            capabilities.parse_capabilities(message.volume_capabilities)
         except RdsCsiError as error:
             return csi.ValidateVolumeCapabilitiesResponse(message=error.message)
         return csi.ValidateVolumeCapabilitiesResponse(
@@ -91,31 +147,108 @@ class ControllerServicer(csi.ControllerBase):
                 volume_context=message.volume_context,
                 volume_capabilities=message.volume_capabilities,
                 parameters=message.parameters,
+                mutable_parameters=message.mutable_parameters,
             )
         )
 
+    # Attachments
+
+    async def controller_publish_volume(
+        self, message: csi.ControllerPublishVolumeRequest
+    ) -> csi.ControllerPublishVolumeResponse:
+        """Let a node use a volume."""
+        site, wanted = volumes.parse_publish(message, self._sites)
+        unit = self._units[site.suffix]
+        keys = await self._keys(wanted.volume)
+        disk, changed = await self._tasks.run(keys, lambda: unit.attacher.publish(wanted))
+        return csi.ControllerPublishVolumeResponse(
+            publish_context=answers.render_publish_context(disk, wanted, changed)
+        )
+
+    async def controller_unpublish_volume(
+        self, message: csi.ControllerUnpublishVolumeRequest
+    ) -> csi.ControllerUnpublishVolumeResponse:
+        """Take a volume from a node, or from all."""
+        volume = VolumeId.parse(message.volume_id)
+        node = NodeId.parse(message.node_id) if message.node_id else None
+        unit = self._of(volume)
+        keys = await self._keys(volume)
+        await self._tasks.run(keys, lambda: unit.attacher.unpublish(volume, node))
+        return csi.ControllerUnpublishVolumeResponse()
+
+    async def _keys(self, volume: VolumeId) -> tuple[str, ...]:
+        """Return what must not be in hand twice: the volume, and the machine that uses it."""
+        machine = await self._cluster.machine_of(volume)
+        return (volume.text, f"of machine {machine}") if machine else (volume.text,)
+
+    # Reading
+
     async def list_volumes(self, message: csi.ListVolumesRequest) -> csi.ListVolumesResponse:
         """List volumes, a page at a time."""
-        page, token = await self._volumes.read_page(*requests.parse_page(message))
-        entries = [answers.render_entry(disk, self._settings, held) for disk, held in page]
+        page, token = await self._catalog.volumes(*volumes.parse_page(message))
+        entries = [answers.render_entry(listed, held) for listed, held in page]
         return csi.ListVolumesResponse(entries=entries, next_token=token)
 
-    async def get_capacity(self, message: csi.GetCapacityRequest) -> csi.GetCapacityResponse:
-        """Say how much room is left."""
-        parameters = requests.parse_parameters(message.parameters, self._settings)
-        if message.volume_capabilities:
-            requests.parse_capabilities(message.volume_capabilities, parameters.fs_type)
-        pool = await self._volumes.read_pool(parameters.directory)
-        return answers.render_capacity(pool, parameters, self._settings)
+    async def controller_get_volume(
+        self, message: csi.ControllerGetVolumeRequest
+    ) -> csi.ControllerGetVolumeResponse:
+        """Tell one volume's condition and holders."""
+        volume = VolumeId.parse(message.volume_id)
+        unit = self._of(volume)
+        disk, pool = await unit.volumes.read(volume)
+        held = (await self._cluster.by_volume()).get(volume.text, ())
+        listed = answers.Listed(volume.text, disk, unit.site, (pool,) if pool else ())
+        return answers.render_found_volume(listed, held)
 
-    async def controller_expand_volume(
-        self, message: csi.ControllerExpandVolumeRequest
-    ) -> csi.ControllerExpandVolumeResponse:
-        """Make a volume larger while it is in use."""
-        wanted = requests.parse_expand(message)
-        disk = await self._tasks.run(
-            wanted.volume.text, lambda: self._volumes.expand(wanted.volume, wanted.size)
+    async def get_capacity(self, message: csi.GetCapacityRequest) -> csi.GetCapacityResponse:
+        """Say how much room is left, on the device that such a volume would be made on."""
+        where = message.accessible_topology
+        site = self._sites.choose(message.parameters, [where.segments] if where else [])
+        wanted = parameters.parse_parameters(message.parameters, site.settings)
+        if message.volume_capabilities:
+            capabilities.parse_capabilities(message.volume_capabilities, wanted.fs_type)
+        pool, promised = await self._units[site.suffix].volumes.read_room(wanted.directory)
+        return answers.render_capacity(pool, promised, wanted, site)
+
+    # Snapshots
+
+    async def create_snapshot(
+        self, message: csi.CreateSnapshotRequest
+    ) -> csi.CreateSnapshotResponse:
+        """Take a snapshot."""
+        wanted = snapshots.parse_snapshot(message)
+        unit = self._of(wanted.volume)
+        keys = (wanted.snapshot.text, wanted.volume.text)
+        found = await self._tasks.run(keys, lambda: unit.volumes.take_snapshot(wanted))
+        return csi.CreateSnapshotResponse(
+            snapshot=answers.render_snapshot(wanted.snapshot, wanted.volume, found)
         )
-        return csi.ControllerExpandVolumeResponse(
-            capacity_bytes=disk.size, node_expansion_required=wanted.node_expansion_required
+
+    async def delete_snapshot(
+        self, message: csi.DeleteSnapshotRequest
+    ) -> csi.DeleteSnapshotResponse:
+        """Remove a snapshot."""
+        snapshot = SnapshotId.parse(message.snapshot_id)
+        unit = self._to_delete(snapshot)
+        await self._tasks.run(snapshot.text, lambda: unit.volumes.delete_snapshot(snapshot))
+        return csi.DeleteSnapshotResponse()
+
+    async def get_snapshot(self, message: csi.GetSnapshotRequest) -> csi.GetSnapshotResponse:
+        """Tell one snapshot."""
+        snapshot = SnapshotId.parse(message.snapshot_id)
+        if not snapshot.is_managed:
+            raise NotFound(f"snapshot {snapshot} does not exist")
+        found = await self._of(snapshot).volumes.read_snapshot(snapshot)
+        source = answers.volume_of(found, snapshot.device)
+        return csi.GetSnapshotResponse(snapshot=answers.render_snapshot(snapshot, source, found))
+
+    async def list_snapshots(self, message: csi.ListSnapshotsRequest) -> csi.ListSnapshotsResponse:
+        """List snapshots, a page at a time."""
+        page, token = await self._catalog.snapshots(snapshots.parse_query(message))
+        return csi.ListSnapshotsResponse(
+            entries=[
+                csi.ListSnapshotsResponseEntry(snapshot=answers.render_snapshot(*entry))
+                for entry in page
+            ],
+            next_token=token,
         )

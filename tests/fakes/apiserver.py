@@ -1,7 +1,9 @@
-"""A Kubernetes API server that lists the objects it was given, and nothing else."""
+"""A Kubernetes API server in miniature: it lists, gets, watches and patches what it was given."""
 
+import asyncio
 import contextlib
 import json
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,41 +13,148 @@ from aiohttp import web
 
 ATTACHMENTS = "/apis/storage.k8s.io/v1/volumeattachments"
 VOLUMES = "/api/v1/persistentvolumes"
+NODES = "/api/v1/nodes"
+
+Object = dict[str, Any]
+
+
+def _collections() -> dict[str, dict[str, Object]]:
+    return {ATTACHMENTS: {}, VOLUMES: {}, NODES: {}}
 
 
 @dataclass
 class ApiServer:
-    """What it answers; `broken` is answered instead, as status and body, while it is set."""
+    """What it holds, by path and name, and what is to go wrong.
 
-    objects: dict[str, list[dict[str, Any]]] = field(
-        default_factory=lambda: {ATTACHMENTS: [], VOLUMES: []}
-    )
+    Attributes:
+        broken: a status and body that are answered instead, while it is set.
+        frozen: collections whose watches tell nothing, as when they lag behind.
+        oldest: the version before which a watch is refused as too old.
+        requests: method and path of every request but watches.
+    """
+
+    objects: dict[str, dict[str, Object]] = field(default_factory=_collections)
     broken: tuple[int, str] | None = None
+    frozen: set[str] = field(default_factory=set)
+    oldest: int = 0
+    version: int = 0
     tokens: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     kubeconfig: Path = Path()
+    _events: defaultdict[str, list[tuple[int, Object]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _watches: set[web.StreamResponse] = field(default_factory=set)
 
-    def attach(self, volume: str, node: str, driver: str, *, attached: bool, created: str) -> None:
-        """Add a VolumeAttachment."""
-        self.objects[ATTACHMENTS].append(
-            {
-                "metadata": {"name": f"csi-{volume}-{node}", "creationTimestamp": created},
-                "spec": {
-                    "attacher": driver,
-                    "nodeName": node,
-                    "source": {"persistentVolumeName": volume},
-                },
-                "status": {"attached": attached},
-            }
-        )
+    async def put(self, path: str, item: Object) -> None:
+        """Add an object, or change it."""
+        name = item["metadata"]["name"]
+        kind = "MODIFIED" if name in self.objects.setdefault(path, {}) else "ADDED"
+        await self._note(path, kind, item)
+        self.objects[path][name] = item
 
-    async def handle(self, request: web.Request) -> web.Response:
+    async def remove(self, path: str, name: str) -> None:
+        """Remove an object, if it is there."""
+        item = self.objects[path].pop(name, None)
+        if item is not None:
+            await self._note(path, "DELETED", item)
+
+    async def _note(self, path: str, kind: str, item: Object) -> None:
+        self.version += 1
+        item["metadata"]["resourceVersion"] = str(self.version)
+        event = json.loads(json.dumps({"type": kind, "object": item}))
+        async with self._changed:
+            self._events[path].append((self.version, event))
+            self._changed.notify_all()
+
+    async def attach(
+        self,
+        volume: str,
+        node: str,
+        driver: str,
+        *,
+        attached: bool,
+        created: str = "2026-01-01T00:00:00Z",
+    ) -> None:
+        """Add a VolumeAttachment, or change it."""
+        self.version += 1
+        name = f"csi-{volume}-{node}"
+        known = self.objects[ATTACHMENTS].get(name, {}).get("metadata", {})
+        metadata = {
+            "name": name,
+            "uid": known.get("uid", f"uid-{self.version}"),
+            "creationTimestamp": known.get("creationTimestamp", created),
+        }
+        spec = {
+            "attacher": driver,
+            "nodeName": node,
+            "source": {"persistentVolumeName": volume},
+        }
+        item = {"metadata": metadata, "spec": spec, "status": {"attached": attached}}
+        await self.put(ATTACHMENTS, item)
+
+    async def detach(self, volume: str, node: str) -> None:
+        """Remove a VolumeAttachment."""
+        await self.remove(ATTACHMENTS, f"csi-{volume}-{node}")
+
+    async def cut_watches(self) -> None:
+        """Cut off every watch, as a restart of the server does."""
+        for watch in list(self._watches):
+            if watch._req is not None and watch._req.transport is not None:  # noqa: SLF001
+                watch._req.transport.abort()  # noqa: SLF001
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
         self.tokens.append(request.headers.get("Authorization", ""))
         if self.broken:
             return web.Response(status=self.broken[0], text=self.broken[1])
-        if request.path not in self.objects:
+        if "watch" in request.query:
+            return await self._watch(request)
+        self.requests.append(f"{request.method} {request.path}")
+        if request.path in self.objects:
+            items = list(self.objects[request.path].values())
+            metadata = {"resourceVersion": str(self.version)}
+            return web.json_response({"kind": "List", "metadata": metadata, "items": items})
+        collection, _, name = request.path.rpartition("/")
+        item = self.objects.get(collection, {}).get(name)
+        if item is None:
             return web.json_response({"kind": "Status", "code": 404}, status=404)
-        return web.json_response({"kind": "List", "items": self.objects[request.path]})
+        if request.method == "PATCH":
+            _merge(item, await request.json())
+            await self.put(collection, item)
+        return web.json_response(item)
+
+    async def _watch(self, request: web.Request) -> web.StreamResponse:
+        seen = int(request.query["resourceVersion"])
+        if seen < self.oldest:
+            return web.json_response({"kind": "Status", "code": 410}, status=410)
+        response = web.StreamResponse()
+        await response.prepare(request)
+        self._watches.add(response)
+        try:
+            while True:
+                for version, event in list(self._events[request.path]):
+                    if version > seen and request.path not in self.frozen:
+                        await response.write(json.dumps(event).encode() + b"\n")
+                        seen = version
+                async with self._changed:
+                    if not any(v > seen for v, _ in self._events[request.path]):
+                        await self._changed.wait()
+                if request.path in self.frozen:
+                    await asyncio.Event().wait()
+        finally:
+            self._watches.discard(response)
+
+
+def _merge(item: Object, change: Object) -> None:
+    for key, value in change.items():
+        if value is None:
+            item.pop(key, None)
+        elif isinstance(value, dict):
+            _merge(item.setdefault(key, {}), value)
+        else:
+            item[key] = value
 
 
 @contextlib.asynccontextmanager
@@ -53,8 +162,8 @@ async def running_api(directory: Path) -> AsyncIterator[ApiServer]:
     """Serve until the block ends; `kubeconfig` is a file that leads there."""
     api = ApiServer()
     application = web.Application()
-    application.router.add_get("/{path:.*}", api.handle)
-    runner = web.AppRunner(application, access_log=None)
+    application.router.add_route("*", "/{path:.*}", api.handle)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -10,7 +10,7 @@ from grpclib import GRPCError
 from grpclib.client import Channel
 from grpclib.const import Status
 
-from libs.core.ids import DevicePath
+from libs.core.paths import DevicePath
 from libs.core.size import GIB
 from libs.mockrds.device import Device
 from libs.mockrds.testing import PASSWORD, RunningDevice, running_device

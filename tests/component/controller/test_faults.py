@@ -150,7 +150,7 @@ async def test_a_device_that_reports_failure_by_status_alone_leaves_the_outcome_
     rig: Rig,
 ) -> None:
     rig.device.mock.honest_status = True
-    answer = "rds-csi:changed\r\n[]\r\n[]\r\n[]"
+    answer = "rds-csi:changed\r\n" + "[]\r\n" * 4
     rig.device.faults.add(Fault(Action.ERROR, "/disk/add", text=answer))
 
     status, message = await error_of(rig.create())

@@ -12,7 +12,6 @@ from tests.component.controller.rig import (
     Mode,
     Rig,
     block,
-    create_request,
     error_of,
     mount,
     open_rig,
@@ -35,9 +34,8 @@ async def test_a_listing_pages_through_insertions_and_deletions(rig: Rig) -> Non
     assert ids(first) == ["vol-list-0", "vol-list-1"]
     assert ids(rest) == ["vol-list-2", "vol-list-3", "vol-list-4", "vol-list-9"]
     assert rest.next_token == ""
-    assert first.entries[0].status == csi.ListVolumesResponseVolumeStatus(
-        published_node_ids=["worker-1"]
-    )
+    assert first.entries[0].status is not None
+    assert first.entries[0].status.published_node_ids == ["worker-1"]
 
 
 def ids(page: csi.ListVolumesResponse) -> list[str]:
@@ -92,21 +90,41 @@ async def test_the_plugin_says_who_it_is_and_what_it_can_do(rig: Rig) -> None:
     assert probe.ready is True
 
 
-async def test_calls_that_are_not_advertised_are_not_implemented(rig: Rig) -> None:
-    status, _ = await error_of(
-        rig.controller.create_snapshot(csi.CreateSnapshotRequest(name="s", source_volume_id=NAME))
+async def test_services_that_are_not_offered_say_so_in_the_code_that_clients_know(
+    rig: Rig,
+) -> None:
+    groups = csi.GroupControllerStub(rig.controller.channel, timeout=5.0)
+
+    status, message = await error_of(
+        groups.group_controller_get_capabilities(csi.GroupControllerGetCapabilitiesRequest())
     )
 
-    assert status is Status.UNIMPLEMENTED
+    assert (status, message) == (Status.UNIMPLEMENTED, "this call is not offered")
 
 
-async def test_creating_from_a_content_source_is_refused_in_words(rig: Rig) -> None:
-    request = create_request()
-    request.volume_content_source = csi.VolumeContentSource(
-        volume=csi.VolumeContentSourceVolumeSource(volume_id="pvc-1")
-    )
+@pytest.mark.parametrize(
+    ("state", "mounted", "words"),
+    [
+        ("clean", True, ""),
+        ("degraded", True, "pool raid10 is degraded"),
+        ("clean", False, "pool raid10 is not mounted"),
+    ],
+)
+async def test_a_volume_whose_pool_is_not_in_order_says_so(
+    rig: Rig, state: str, words: str, *, mounted: bool
+) -> None:
+    await rig.create()
+    (pool,) = rig.device.state.pools
+    pool.state, pool.mounted = state, mounted
 
-    status, message = await error_of(rig.controller.create_volume(request))
+    listed = await rig.controller.list_volumes(csi.ListVolumesRequest())
+    one = await rig.controller.controller_get_volume(csi.ControllerGetVolumeRequest(volume_id=NAME))
 
-    assert status is Status.INVALID_ARGUMENT
-    assert "volume_content_source" in message
+    assert one.status is not None
+    condition = one.status.volume_condition
+    assert condition is not None
+    assert condition.abnormal == bool(words)
+    assert words in condition.message
+    (entry,) = listed.entries
+    assert entry.status is not None
+    assert entry.status.volume_condition == condition

@@ -32,6 +32,10 @@ async def test_a_created_volume_is_a_file_disk_of_the_size_that_was_asked_for(ri
         "nvmePort": "4420",
         "nqn": f"nqn.2000-02.com.mikrotik:{NAME}",
         "volumePath": f"/raid10/volumes/{NAME}.img",
+        "ctrlLossTmo": "-1",
+        "reconnectDelay": "5",
+        "keepAliveTmo": "0",
+        "migrationTimeoutSeconds": "300",
     }
 
 

@@ -16,7 +16,8 @@ from hypothesis.stateful import (
 )
 
 from libs.core.errors import OutcomeUnknown, RdsCsiError, Unreachable
-from libs.core.ids import DevicePath, Nqn, Slot
+from libs.core.ids import Nqn, Slot
+from libs.core.paths import DevicePath
 from libs.core.secret import Secret
 from libs.core.size import MIB
 from libs.mockrds.device import Device

@@ -7,27 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.core.errors import Conflict, Exhausted, InUse, NotFound, Unreachable
-from libs.core.ids import DevicePath, VolumeId
+from libs.core.ids import VolumeId
+from libs.core.paths import DevicePath
 from libs.core.size import GIB, TIB, CapacityRange
 from libs.rdsclient.model import BackingFile, DiskSpec, Export, FileDisk, Pool, SlotState
-from services.controller import requests
-from services.controller.plan import (
-    CreateDisk,
-    GrowDisk,
-    Look,
-    Plan,
-    RemoveDisk,
-    Step,
-    plan_create,
-    plan_delete,
-    plan_expand,
-)
+from services.controller.plan.steps import CreateDisk, GrowDisk, Look, Plan, RemoveDisk, Step
+from services.controller.plan.volumes import Room, plan_create, plan_delete, plan_expand
+from services.controller.requests.volumes import parse_create
 from tests.unit.controller.values import (
     BASE,
-    LIMITS,
     NAME,
     OTHER_BASE,
-    SETTINGS,
+    SITES,
+    TERMS,
     create_request,
     disk,
 )
@@ -35,7 +27,7 @@ from tests.unit.controller.values import (
 VOLUME = VolumeId.parse(NAME)
 BASES = (BASE, OTHER_BASE)
 IMAGE = BASE.image_of(VOLUME.slot)
-WANTED = requests.parse_create(create_request(), SETTINGS)
+WANTED = parse_create(create_request(), SITES)[1]
 
 
 @dataclass
@@ -66,7 +58,7 @@ class World:
             case GrowDisk(_, size, _, _) if self.disk and self.disk.size < size:
                 self.free -= size - self.disk.size
                 self.disk = replace(self.disk, size=size)
-            case RemoveDisk(_, path):
+            case RemoveDisk(_, path, _, _):
                 if self.disk and self.disk.path == path.text:
                     self.disk = None
                 if not (self.disk and self.disk.path == path.text):
@@ -88,9 +80,9 @@ worlds = st.builds(
 )
 plans: st.SearchStrategy[Plan] = st.sampled_from(
     [
-        lambda seen: plan_create(WANTED, LIMITS, seen),
-        lambda seen: plan_delete(VOLUME, BASES, (), seen),
-        lambda seen: plan_expand(VOLUME, CapacityRange(2 * GIB), LIMITS, "raid10", seen),
+        lambda seen: plan_create(WANTED, Room(), TERMS, seen),
+        lambda seen: plan_delete(VOLUME, (), TERMS, seen),
+        lambda seen: plan_expand(VOLUME, CapacityRange(2 * GIB), TERMS, seen),
     ]
 )
 FAMILIES = (Conflict, Exhausted, InUse, NotFound, Unreachable)
@@ -136,7 +128,7 @@ def test_a_deletion_that_is_cut_anywhere_ends_the_same_when_called_again(
         seen, applied = None, 0
         while True:
             try:
-                steps = plan_delete(VOLUME, BASES, (), seen)
+                steps = plan_delete(VOLUME, (), TERMS, seen)
             except InUse:
                 return "refused"
             if not steps:

@@ -1,15 +1,24 @@
 import pytest
 
 from libs.core.errors import InvalidRequest, StaleToken
+from libs.core.images import Layout
 from libs.core.size import MIB
 from protos.gen.csi import v1 as csi
-from services.controller import requests
+from services.controller.requests.capabilities import parse_capability
+from services.controller.requests.parameters import Parameters, Reconnect, parse_parameters
+from services.controller.requests.volumes import (
+    parse_create,
+    parse_expand,
+    parse_page,
+    parse_publish,
+)
 from tests.unit.controller.values import (
     BASE,
     NAME,
     NQN,
     OTHER_BASE,
     SETTINGS,
+    SITES,
     Mode,
     block,
     create_request,
@@ -18,14 +27,20 @@ from tests.unit.controller.values import (
 
 
 def test_what_a_storage_class_leaves_out_comes_from_the_settings() -> None:
-    wanted = requests.parse_create(create_request(), SETTINGS)
+    wanted = parse_create(create_request(), SITES)[1]
 
-    assert wanted.parameters == requests.Parameters(
+    assert wanted.parameters == Parameters(
         directory=BASE,
         nvme_address="192.0.2.2",
         nvme_port=4420,
         nqn_prefix="nqn.2000-02.com.mikrotik",
         fs_type="ext4",
+        mkfs_options="",
+        reconnect=Reconnect(ctrl_loss=-1, delay=5, keep_alive=0),
+        migration_timeout=300,
+        layout=Layout.FILE,
+        fenced=False,
+        authenticated=False,
     )
     assert wanted.nqn.text == NQN
     assert wanted.path.text == f"/raid10/volumes/{NAME}.img"
@@ -39,19 +54,36 @@ def test_a_storage_class_can_say_otherwise() -> None:
         "nqnPrefix": "nqn.2026-01.example",
         "csi.storage.k8s.io/fstype": "xfs",
         "csi.storage.k8s.io/pvc/name": "data",
+        "mkfsOptions": "-m crc=1 -i size=1024",
+        "ctrlLossTmo": "600",
+        "reconnectDelay": "2",
+        "keepAliveTmo": "10",
+        "migrationTimeoutSeconds": "60",
+        "layout": "subvolume",
+        "auth": "dhchap",
     }
 
-    parameters = requests.parse_parameters(given, SETTINGS)
+    parameters = parse_parameters(given, SETTINGS)
 
-    assert parameters == requests.Parameters(
-        OTHER_BASE, "storage.example", 4421, "nqn.2026-01.example", "xfs"
+    assert parameters == Parameters(
+        OTHER_BASE,
+        "storage.example",
+        4421,
+        "nqn.2026-01.example",
+        "xfs",
+        "-m crc=1 -i size=1024",
+        Reconnect(600, 2, 10),
+        60,
+        Layout.SUBVOLUME,
+        fenced=False,
+        authenticated=True,
     )
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"volumepath": "/x"}, r"unknown keys 'volumepath'; known are volumePath, nvmeAddress"),
+        ({"volumepath": "/x"}, r"unknown keys 'volumepath'; known are rds, volumePath"),
         ({"volumePath": "/raid10/../etc"}, r"parameters\.volumePath must .*'\.\.'"),
         ({"volumePath": "/elsewhere"}, r"parameters\.volumePath must be one of .*/raid10/volumes"),
         ({"nvmeAddress": 'a";/system'}, r"parameters\.nvmeAddress must be a host name"),
@@ -62,11 +94,47 @@ def test_a_storage_class_can_say_otherwise() -> None:
         ({"nvmePort": "٤٤"}, r"parameters\.nvmePort must be a TCP port"),
         ({"nqnPrefix": "iqn.x"}, r"parameters\.nqnPrefix must be of the form"),
         ({"fsType": "zfs"}, r"parameters\.fsType must be one of ext4"),
+        ({"ctrlLossTmo": "-2"}, r"parameters\.ctrlLossTmo must be .* from -1 to 86400"),
+        ({"ctrlLossTmo": "2"}, r"parameters\.ctrlLossTmo \(2\) must not be below reconnectDelay"),
+        ({"reconnectDelay": "0"}, r"parameters\.reconnectDelay must be .* from 1 to 3600"),
+        ({"keepAliveTmo": "1e3"}, r"parameters\.keepAliveTmo must be a whole number"),
+        ({"migrationTimeoutSeconds": "29"}, r"parameters\.migrationTimeoutSeconds .* 30 to 3600"),
+        ({"layout": "lvm"}, r"parameters\.layout must be one of file, subvolume"),
+        ({"fencing": "yes"}, r"parameters\.fencing must be one of off, host"),
+        ({"fencing": "host"}, r"the controller runs without --fencing"),
+        ({"auth": "tls"}, r"parameters\.auth must be one of off, dhchap"),
+        ({"auth": "dhchap"}, r"secrets\.nvmePassword must be given for auth=dhchap"),
+        ({"mkfsOptions": "-F"}, r"parameters\.mkfsOptions must not force"),
+        ({"mkfsOptions": "-qf"}, r"parameters\.mkfsOptions must not force"),
+        ({"mkfsOptions": "--force"}, r"parameters\.mkfsOptions must not force"),
+        ({"mkfsOptions": "/dev/sda"}, r"parameters\.mkfsOptions must be at most"),
+        ({"mkfsOptions": "'"}, r"parameters\.mkfsOptions must be at most"),
+        ({"rds": "other"}, r"parameters\.rds must be one of rds, not 'other'"),
+        ({"rdsAddress": "10.9.9.9"}, r"parameters\.rdsAddress '10.9.9.9' is not the address"),
+        ({"sshPort": "2222"}, r"parameters\.sshPort is 2222, but device rds is managed on port 22"),
+        ({"rdsPort": "x"}, r"parameters\.rdsPort must be a TCP port"),
+        ({"rdsBasePath": "/elsewhere"}, r"parameters\.rdsBasePath must be one of"),
+        (
+            {"rdsBasePath": "/ssd/volumes", "volumePath": "/raid10/volumes"},
+            r"volumePath and rdsBasePath must not differ",
+        ),
     ],
 )
 def test_a_wrong_parameter_is_named_with_its_rule(given: dict[str, str], message: str) -> None:
     with pytest.raises(InvalidRequest, match=message):
-        requests.parse_create(create_request(parameters=given), SETTINGS)
+        parse_create(create_request(parameters=given), SITES)
+
+
+def test_the_storage_classes_of_the_existing_driver_keep_their_meaning() -> None:
+    given = {
+        "rdsAddress": "192.0.2.1",
+        "sshPort": "22",
+        "rdsPort": "22",
+        "rdsBasePath": "/ssd/volumes/",
+        "nvmeAddress": "192.0.2.2",
+    }
+
+    assert parse_parameters(given, SETTINGS).directory == OTHER_BASE
 
 
 @pytest.mark.parametrize(
@@ -84,7 +152,7 @@ def test_a_wrong_create_request_is_refused_with_the_field(
     request_: csi.CreateVolumeRequest, message: str
 ) -> None:
     with pytest.raises(InvalidRequest, match=message):
-        requests.parse_create(request_, SETTINGS)
+        parse_create(request_, SITES)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +169,7 @@ def test_a_wrong_create_request_is_refused_with_the_field(
 def test_a_capability_that_the_device_can_honour_is_accepted(
     capability: csi.VolumeCapability,
 ) -> None:
-    assert requests.parse_capability(capability).is_block == (capability.block is not None)
+    assert parse_capability(capability).is_block == (capability.block is not None)
 
 
 @pytest.mark.parametrize(
@@ -129,19 +197,19 @@ def test_a_capability_that_it_cannot_honour_is_refused(
     capability: csi.VolumeCapability | None, message: str
 ) -> None:
     with pytest.raises(InvalidRequest, match=message):
-        requests.parse_capability(capability)
+        parse_capability(capability)
 
 
 @pytest.mark.parametrize(("fs_type", "mebibytes"), [("ext4", 16), ("xfs", 300), ("btrfs", 128)])
 def test_a_volume_is_large_enough_for_its_filesystem(fs_type: str, mebibytes: int) -> None:
-    wanted = requests.parse_create(create_request(capability=mount(fs_type=fs_type)), SETTINGS)
+    _, wanted = parse_create(create_request(capability=mount(fs_type=fs_type)), SITES)
 
     assert wanted.min_bytes == mebibytes * MIB
 
 
 def test_a_page_is_bounded_and_continues_after_the_last_id() -> None:
-    assert requests.parse_page(csi.ListVolumesRequest()) == (500, "")
-    assert requests.parse_page(csi.ListVolumesRequest(max_entries=9999, starting_token=NAME)) == (
+    assert parse_page(csi.ListVolumesRequest()) == (500, "")
+    assert parse_page(csi.ListVolumesRequest(max_entries=9999, starting_token=NAME)) == (
         500,
         NAME,
     )
@@ -149,10 +217,10 @@ def test_a_page_is_bounded_and_continues_after_the_last_id() -> None:
 
 def test_a_negative_page_is_invalid_and_a_foreign_token_is_aborted() -> None:
     with pytest.raises(InvalidRequest, match="max_entries"):
-        requests.parse_page(csi.ListVolumesRequest(max_entries=-1))
+        parse_page(csi.ListVolumesRequest(max_entries=-1))
     for token in ("invalid-token", 'pvc-"', "0"):
         with pytest.raises(StaleToken, match="starting_token"):
-            requests.parse_page(csi.ListVolumesRequest(starting_token=token))
+            parse_page(csi.ListVolumesRequest(starting_token=token))
 
 
 @pytest.mark.parametrize(
@@ -167,7 +235,7 @@ def test_only_a_raw_block_volume_needs_nothing_from_the_node_to_grow(
         volume_capability=capability,
     )
 
-    assert requests.parse_expand(request).node_expansion_required == required
+    assert parse_expand(request).node_expansion_required == required
 
 
 def test_a_publication_checks_the_address_that_it_would_hand_to_the_node() -> None:
@@ -179,4 +247,4 @@ def test_a_publication_checks_the_address_that_it_would_hand_to_the_node() -> No
     )
 
     with pytest.raises(InvalidRequest, match=r"volume_context\.nvmeAddress"):
-        requests.parse_publish(request, SETTINGS)
+        parse_publish(request, SITES)

@@ -2,12 +2,17 @@
 
 from pathlib import Path
 
-from libs.core.ids import DevicePath, Slot
+from libs.core.ids import NodeId, Slot, VolumeId
+from libs.core.paths import DevicePath
 from libs.core.size import GIB, TIB
 from libs.rdsclient.model import BackingFile, Export, FileDisk, Pool, SlotState
 from protos.gen.csi import v1 as csi
 from services.controller.config import ControllerSettings
-from services.controller.plan import Limits
+from services.controller.plan.steps import Limits, Terms
+from services.controller.ports import Attachment
+from services.controller.requests.capabilities import parse_capability
+from services.controller.requests.volumes import Publication
+from services.controller.sites import Site, Sites
 
 NAME = "pvc-0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 BASE = DevicePath.parse("/raid10/volumes")
@@ -20,6 +25,9 @@ SETTINGS = ControllerSettings(
     nvme_address="192.0.2.2",
     volume_base_paths=(BASE, OTHER_BASE),
 )
+SITES = Sites([Site(SETTINGS)])
+NOW = 1_700_000_000
+TERMS = Terms(LIMITS, (BASE, OTHER_BASE), NOW)
 NQN = f"nqn.2000-02.com.mikrotik:{NAME}"
 
 Mode = csi.VolumeCapabilityAccessModeMode
@@ -47,6 +55,8 @@ def create_request(  # noqa: PLR0913 (one per field of the message)
     parameters: dict[str, str] | None = None,
     capability: csi.VolumeCapability | None = None,
     mutable: dict[str, str] | None = None,
+    source: csi.VolumeContentSource | None = None,
+    secrets: dict[str, str] | None = None,
 ) -> csi.CreateVolumeRequest:
     return csi.CreateVolumeRequest(
         name=name,
@@ -54,6 +64,8 @@ def create_request(  # noqa: PLR0913 (one per field of the message)
         volume_capabilities=[capability or mount()],
         parameters=parameters or {},
         mutable_parameters=mutable or {},
+        volume_content_source=source,
+        secrets=secrets or {},
     )
 
 
@@ -76,3 +88,16 @@ def state(
         pool=None if free is None else Pool("raid10", 100 * GIB, free),
         asked_pool="raid10",
     )
+
+
+def publication(
+    node: str = "worker-1", mode: Mode = Mode.SINGLE_NODE_WRITER, *, raw: bool = False
+) -> Publication:
+    capability = parse_capability(block(mode) if raw else mount(mode))
+    return Publication(VolumeId.parse(NAME), NodeId.parse(node), capability, "192.0.2.2")
+
+
+def claim(
+    node: str, order: int = 0, *, attached: bool = True, read_only: bool = False, since: float = NOW
+) -> Attachment:
+    return Attachment(node, attached, (f"{order:04}", node), since, read_only)

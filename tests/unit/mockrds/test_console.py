@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.core.ids import DevicePath, Nqn, Slot
+from libs.core.ids import Nqn, Slot
+from libs.core.paths import DevicePath
 from libs.core.size import GIB
 from libs.mockrds.dataplane import SparseFiles
 from libs.mockrds.device import Device
@@ -16,7 +17,7 @@ from libs.mockrds.files import Pool
 from libs.mockrds.interpreter import Interpreter
 from libs.mockrds.parser import parse
 from libs.mockrds.render import Console
-from libs.rdsclient import commands, replies
+from libs.rdsclient import commands, images, replies
 from libs.rdsclient.commands import quote
 from libs.rdsclient.model import DiskSpec, SlotState
 from tests.strategies.device import LATEST
@@ -256,9 +257,9 @@ def test_what_the_client_asks_for_is_what_it_reads_back(slot: Slot, size: int) -
     def do(command: commands.Command) -> SlotState:
         return replies.parse_slot(run(command.line, on), command, slot, "raid10")
 
-    made, again = do(commands.create_disk(LATEST, spec)), do(commands.create_disk(LATEST, spec))
+    made, again = do(images.create_disk(LATEST, spec)), do(images.create_disk(LATEST, spec))
     grown = do(commands.grow_disk(LATEST, slot, size * 2, size, "raid10"))
-    gone = do(commands.remove_disk(LATEST, slot, path))
+    gone = do(images.remove_disk(LATEST, slot, path, None, copied=False))
 
     assert made == again
     assert made.disk is not None

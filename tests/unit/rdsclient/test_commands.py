@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.core.errors import InvalidRequest
-from libs.core.ids import DevicePath, Nqn, Slot
-from libs.rdsclient import commands
+from libs.core.ids import Nqn, Slot
+from libs.core.paths import DevicePath
+from libs.rdsclient import commands, images
 from libs.rdsclient.commands import literal_pattern, quote
 from libs.rdsclient.model import DiskSpec
 from tests.strategies.device import LATEST
@@ -68,7 +69,7 @@ def test_a_literal_pattern_matches_its_text_and_nothing_else(text: str, other: s
 
 
 def test_creating_a_disk_sends_exact_bytes_and_never_lets_the_device_mount_it() -> None:
-    line = commands.create_disk(LATEST, SPEC).line
+    line = images.create_disk(LATEST, SPEC).line
 
     assert " file-size=1073741824 " in line
     assert " mount-filesystem=no " in line
@@ -78,10 +79,10 @@ def test_creating_a_disk_sends_exact_bytes_and_never_lets_the_device_mount_it() 
 @pytest.mark.parametrize(
     ("command", "verbs"),
     [
-        (commands.create_disk(LATEST, SPEC), {"/disk/add"}),
+        (images.create_disk(LATEST, SPEC), {"/disk/add"}),
         (commands.grow_disk(LATEST, SPEC.slot, 2**31, 2**30, "raid10"), {"/disk/set"}),
         (
-            commands.remove_disk(LATEST, SPEC.slot, SPEC.path),
+            images.remove_disk(LATEST, SPEC.slot, SPEC.path, None, copied=False),
             {"/disk/set", "/disk/remove", "/file/remove"},
         ),
         (commands.read_slot(LATEST, SPEC.slot, "raid10"), set()),
@@ -102,8 +103,8 @@ def test_a_command_changes_only_what_it_is_for_and_only_under_a_condition(
 
 def test_every_command_is_one_line() -> None:
     for command in (
-        commands.create_disk(LATEST, SPEC),
-        commands.remove_disk(LATEST, SPEC.slot, SPEC.path),
+        images.create_disk(LATEST, SPEC),
+        images.remove_disk(LATEST, SPEC.slot, SPEC.path, None, copied=False),
     ):
         assert "\n" not in command.line
         assert command.line.isascii()

@@ -8,17 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.core.errors import InvalidRequest
-from libs.core.ids import DevicePath, Nqn, Slot, VolumeId
+from libs.core.ids import Nqn, Slot, VolumeId
+from libs.core.paths import DevicePath
 from libs.core.secret import Secret
 from libs.mockrds.parser import parse
 from libs.mockrds.syntax import Literal
-from libs.rdsclient import commands, subvolumes
+from libs.rdsclient import commands, images
 from libs.rdsclient.batch import join_commands
 from libs.rdsclient.commands import Command
-from libs.rdsclient.model import DiskSpec
+from libs.rdsclient.model import Branch, DiskSpec
 from tests.strategies.device import LATEST
 
 SLOT = Slot.parse("pvc-1")
+PATH = DevicePath.parse("/tank/volumes/pvc-1/volume.img")
 HARMLESS = "harmless"
 
 hostile = st.text() | st.sampled_from(
@@ -37,10 +39,14 @@ FREE_TEXT: dict[str, Callable[[str], Command]] = {
     "host": lambda text: commands.set_allowed_host(LATEST, SLOT, "raid10", text),
     "password": lambda text: commands.set_password(LATEST, SLOT, "raid10", Secret(text)),
     "pool": lambda text: commands.read_pool(LATEST, text),
-    "label": lambda text: subvolumes.add_subvolume(LATEST, text, "volumes/a"),
-    "subvolume": lambda text: subvolumes.add_subvolume(LATEST, "tank", text, frozen=True),
-    "parent": lambda text: subvolumes.add_subvolume(LATEST, "tank", "s", parent=text or "x"),
-    "removed": lambda text: subvolumes.remove_subvolume(LATEST, "tank", text),
+    "label": lambda text: images.freeze_branch(
+        LATEST, SLOT, "tank", Branch(text, "volumes/a", "b")
+    ),
+    "subvolume": lambda text: images.freeze_branch(LATEST, SLOT, "tank", Branch("tank", text, "b")),
+    "parent": lambda text: images.freeze_branch(
+        LATEST, SLOT, "tank", Branch("tank", "s", text or "x")
+    ),
+    "removed": lambda text: images.remove_branch(LATEST, SLOT, PATH, Branch("tank", text)),
 }
 
 
@@ -95,9 +101,9 @@ def test_names_and_paths_are_values_or_refused(text: str, base: str) -> None:
         plain = DiskSpec(SLOT, DevicePath.parse(base).image_of(SLOT), 4096, spec.nqn, 4420)
 
         verbs: tuple[Callable[[DiskSpec], Command], ...] = (
-            lambda s: commands.create_disk(LATEST, s),
-            lambda s: commands.remove_disk(LATEST, s.slot, s.path),
-            lambda s: commands.copy_file(LATEST, s.path, s.path),
+            lambda s: images.create_disk(LATEST, s),
+            lambda s: images.remove_disk(LATEST, s.slot, s.path, None, copied=False),
+            lambda s: images.copy_image(LATEST, s.slot, s.path, s.path, 1),
         )
         for verb in verbs:
             assert shape(parse(verb(spec).line)) == shape(parse(verb(plain).line))

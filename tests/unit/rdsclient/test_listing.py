@@ -54,7 +54,9 @@ def test_a_file_disk_recorded_on_a_narrow_terminal_is_read_exactly() -> None:
 def test_a_recorded_pool_is_read_exactly() -> None:
     pool = replies.parse_pool(recorded("pool-wide"), POOL)
 
-    assert pool == Pool("raid10", 16_003_143_565_312, 14_789_895_307_264, "xfs", "clean")
+    assert pool == Pool(
+        "raid10", 16_003_143_565_312, 14_789_895_307_264, "xfs", "clean", "ocp-storage"
+    )
 
 
 def test_every_property_of_a_recorded_entry_is_there_known_or_not() -> None:
@@ -157,7 +159,7 @@ def test_mutated_recordings_are_read_or_refused_with_a_typed_error(seed: int, te
         for parse in (
             lambda a=answer, c=read: replies.parse_slot(a, c, slot, "raid10"),
             lambda a=answer, c=listing: replies.parse_disks(a, c),
-            lambda a=answer, c=listing: replies.parse_subvolumes(a, c),
+            lambda a=answer, c=listing: replies.parse_snapshots(a, c),
             lambda a=answer, c=listing: replies.parse_files(a, c),
             lambda a=answer: replies.parse_traffic(a),
         ):

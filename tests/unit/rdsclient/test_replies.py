@@ -9,7 +9,7 @@ from libs.core.errors import Exhausted, NotFound, RdsCsiError, Refused, Unsuppor
 from libs.core.ids import Slot
 from libs.rdsclient import commands, replies
 from libs.rdsclient.errors import EntryExists, GarbledReply
-from libs.rdsclient.model import BackingFile, Export, FileDisk, Pool, Release
+from libs.rdsclient.model import BackingFile, Export, FileDisk, Pool, Release, Subvolume
 from tests.strategies.device import LATEST
 
 DISK: dict[str, Any] = {
@@ -90,16 +90,18 @@ def test_an_empty_listing_is_empty() -> None:
     assert replies.parse_disks("[]\r\n", LIST) == ()
 
 
-def test_the_state_of_a_slot_is_read_from_three_documents() -> None:
-    state = replies.parse_slot(
-        answer([DISK], [{"name": "raid10/volumes/pvc-1.img", "type": "file"}], [POOL]),
-        READ,
-        SLOT,
-        "raid10",
-    )
+def test_the_state_of_a_slot_tells_its_own_files_from_copies_of_it() -> None:
+    own, copy = "raid10/volumes/pvc-1.img", "raid10/volumes/snap-1.6-1000.of.pvc-1.img"
+    files = [{"name": name, "type": "file", "size": 4096} for name in (own, copy)]
+    branch = {"fs": "btr", "name": "x", "fullname": "volumes/snap-2.6-1000.of.pvc-1"}
+
+    state = replies.parse_slot(answer([DISK], files, [POOL], [branch]), READ, SLOT, "raid10")
 
     assert state.disk is not None
-    assert state.files == (BackingFile("/raid10/volumes/pvc-1.img"),)
+    assert state.files == (BackingFile(f"/{own}", 4096),)
+    assert state.copies == (BackingFile(f"/{copy}", 4096),)
+    assert state.subvolumes == ()
+    assert state.branches == (Subvolume("btr", "volumes/snap-2.6-1000.of.pvc-1"),)
     assert state.pool == Pool("raid10", 16003143565312, 5)
 
 

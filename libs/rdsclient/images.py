@@ -1,0 +1,174 @@
+"""Commands that make, copy and remove the bytes of volumes and snapshots. Pure.
+
+Each is conditional on what it finds, so that sending it again does no harm, and ends by asking for
+all about the slot.
+"""
+
+from dataclasses import replace
+
+from libs.core.ids import Slot
+from libs.core.paths import DevicePath
+from libs.core.size import GIB
+from libs.rdsclient.commands import (
+    IMAGE_ENDING,
+    SUBVOLUME,
+    Command,
+    copy_stem,
+    count,
+    has_room,
+    listing,
+    on_slot,
+    own_stem,
+    path_is,
+    quote,
+    slot_is,
+)
+from libs.rdsclient.model import Branch, DiskSpec, Features
+
+_SECONDS_PER_GIB = 0.05
+"""Adding a disk of 100 GB was reported to take 2 to 5 seconds."""
+
+SNAPSHOT_FILES = "(^|/)snap-[^/]*[.]of[.][^/]+"
+
+
+def create_disk(features: Features, spec: DiskSpec) -> Command:
+    """Create a file disk where the slot is free, the file is as it should be, and there is room.
+
+    `mount-filesystem=no` because RouterOS otherwise mounts a filesystem that it finds on the disk
+    while a host uses it (manual, Disks).
+    """
+    add = (
+        f"/disk/add type=file file-path={quote(spec.path.text)} file-size={spec.size} "
+        f"slot={quote(spec.slot.text)} mount-filesystem=no "
+        f"nvme-tcp-export={'yes' if spec.exported else 'no'} nvme-tcp-server-port={spec.port}"
+    )
+    if features.nqn:
+        add += f" nvme-tcp-server-nqn={quote(spec.nqn.text)}"
+    if spec.allowed_host:
+        add += f" nvme-tcp-server-allow-host-name={quote(spec.allowed_host)}"
+    secret = quote(spec.password.reveal()) if spec.password else ""
+    if secret:
+        add += f" nvme-tcp-server-password={secret}"
+    conditions = [
+        f"({count(f'/disk/find where {slot_is(spec.slot)}')} = 0)",
+        f"({count(f'/disk/find where {path_is(spec.path)}')} = 0)",
+        has_room(spec.path.pool, spec.size if spec.room is None else spec.room),
+    ]
+    if not (spec.adopts and spec.branch):  # the file comes with the subvolume
+        files = count(f"/file/find where name={quote(spec.path.file_name)}")
+        conditions.append(f"({files} {'>' if spec.adopts else '='} 0)")
+    if spec.branch:
+        add = f"{_ensure_branch(spec.branch)}; {add}"
+    line = f":if ({' && '.join(conditions)}) do={{{add}}}"
+    command = on_slot(features, spec.slot, spec.path.pool, line)
+    seconds = 0.0 if spec.adopts else spec.size / GIB * _SECONDS_PER_GIB
+    return replace(command, seconds=seconds, secret=secret)
+
+
+def _is_branch(label: str, name: str) -> str:
+    # `name` loses its folder once the subvolume is made (manual, Btrfs).
+    return f"fs={quote(label)} and fullname={quote(name)}"
+
+
+def _ensure_branch(branch: Branch, *, frozen: bool = False) -> str:
+    found = count(f"{SUBVOLUME}/find where {_is_branch(branch.label, branch.name)}")
+    add = f"{SUBVOLUME}/add fs={quote(branch.label)} name={quote(branch.name)}"
+    if branch.parent:
+        add += f" parent={quote(branch.parent)}"
+    if frozen:
+        add += " read-only=yes"
+    return f":if ({found} = 0) do={{{add}}}"
+
+
+def freeze_branch(features: Features, slot: Slot, pool: str, branch: Branch) -> Command:
+    """Make a read-only snapshot of `branch.parent` where the slot has none under any name."""
+    where = f"fs={quote(branch.label)} and fullname~{quote(own_stem(slot.text) + '$')}"
+    none = count(f"{SUBVOLUME}/find where {where}")
+    source = count(f"{SUBVOLUME}/find where {_is_branch(branch.label, branch.parent)}")
+    freeze = _ensure_branch(branch, frozen=True)
+    return on_slot(features, slot, pool, f":if (({none} = 0) && ({source} > 0)) do={{{freeze}}}")
+
+
+def copy_image(
+    features: Features, slot: Slot, source: DevicePath, target: DevicePath, room: int
+) -> Command:
+    """Begin to copy a backing file where the slot has none under any name.
+
+    The copy may go on after the answer.
+
+    Args:
+        features: what the release can do.
+        slot: of the volume or snapshot that the copy is for.
+        source: the file.
+        target: the new file.
+        room: bytes that the pool must have free.
+    """
+    none = count(f"/file/find where name~{quote(own_stem(slot.text) + IMAGE_ENDING)}")
+    there = count(f"/file/find where name={quote(source.file_name)}")
+    copy = f"/file/copy src={quote(source.file_name)} dst={quote(target.file_name)}"
+    conditions = f"({none} = 0) && ({there} > 0) && {has_room(target.pool, room)}"
+    return on_slot(features, slot, target.pool, f":if ({conditions}) do={{{copy}}}")
+
+
+def remove_disk(
+    features: Features, slot: Slot, path: DevicePath, branch: Branch | None, *, copied: bool
+) -> Command:
+    """Take away export, item, backing file and subvolume of a slot, if the disk lies at `path`.
+
+    Removing the item leaves the file (manual, Disks). The file goes only when no item refers to it
+    any more, under whatever slot.
+
+    Args:
+        features: what the release can do.
+        slot: the slot.
+        path: the backing file.
+        branch: the subvolume that goes with it.
+        copied: whether to go on although there are copies, which may not be complete.
+    """
+    found = f"/disk/find where {slot_is(slot)} and {path_is(path)}"
+    here = f"({count(found)} > 0)"
+    no_copies = "" if copied else _no_copies(features, slot)
+    remove = f"/disk/set [{found}] nvme-tcp-export=no; /disk/remove [{found}]"
+    lines = [f":if ({here}{no_copies}) do={{{remove}}}", *_remove_file(path, no_copies)]
+    if branch:
+        lines.append(_remove_branch(branch, path))
+    return on_slot(features, slot, path.pool, *lines)
+
+
+def _no_copies(features: Features, slot: Slot) -> str:
+    files = count(f"/file/find where name~{quote(copy_stem(slot.text) + IMAGE_ENDING)}")
+    text = f" && ({files} = 0)"
+    if features.subvolumes:
+        found = count(f"{SUBVOLUME}/find where fullname~{quote(copy_stem(slot.text) + '$')}")
+        text += f" && ({found} = 0)"
+    return text
+
+
+def _remove_file(path: DevicePath, condition: str = "") -> tuple[str, ...]:
+    file = f"/file/find where name={quote(path.file_name)}"
+    unused = f"({count(f'/disk/find where {path_is(path)}')} = 0)"
+    return (f":if (({count(file)} > 0) && {unused}{condition}) do={{/file/remove [{file}]}}",)
+
+
+def _remove_branch(branch: Branch, path: DevicePath) -> str:
+    found = f"{SUBVOLUME}/find where {_is_branch(branch.label, branch.name)}"
+    unused = f"({count(f'/disk/find where {path_is(path)}')} = 0)"
+    return f":if (({count(found)} > 0) && {unused}) do={{{SUBVOLUME}/remove [{found}]}}"
+
+
+def remove_image(features: Features, slot: Slot, path: DevicePath) -> Command:
+    """Remove a file that no disk refers to."""
+    return on_slot(features, slot, path.pool, *_remove_file(path))
+
+
+def remove_branch(features: Features, slot: Slot, path: DevicePath, branch: Branch) -> Command:
+    """Remove a subvolume whose file no disk refers to; `path` is that file."""
+    return on_slot(features, slot, path.pool, _remove_branch(branch, path))
+
+
+def list_snapshots(features: Features) -> Command:
+    """Ask for the files, and where the release has them the subvolumes, that are snapshots."""
+    listings = [listing(features, "/file", f"name~{quote(SNAPSHOT_FILES + '[.]img$')}")]
+    if features.subvolumes:
+        listings.append(listing(features, SUBVOLUME, f"fullname~{quote(SNAPSHOT_FILES + '$')}"))
+    return Command("; ".join(listings), listings=len(listings), json=features.json)

@@ -1,0 +1,259 @@
+"""The cluster, as the Kubernetes API tells of it."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from libs.core.ids import NodeId, VolumeId
+from libs.kube.attachments import (
+    NODES,
+    PERSISTENT_VOLUMES,
+    VOLUME_ATTACHMENTS,
+    Claim,
+    PersistentVolume,
+    VolumeAttachment,
+    join,
+    join_all,
+    read_attachment,
+    read_volume,
+)
+from libs.kube.client import KubeClient, Object
+from libs.kube.machines import machine_of_claim
+from libs.kube.watched import Watched, open_watched
+from services.controller.adapters.annotations import Annotator
+from services.controller.adapters.shared import Shared
+from services.controller.ports import Attachment, Node
+
+log = structlog.get_logger(__name__)
+
+_CLASSES = "/apis/storage.k8s.io/{}/volumeattributesclasses/{}"
+_FIRST_SYNC = 5.0
+"""Seconds that start-up waits for the first listings; the API may be away, and come back."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterOptions:
+    """How the cluster is read.
+
+    Attributes:
+        driver: the CSI driver's name.
+        handover_seconds: how long a claim that was taken back does not count, although its
+            VolumeAttachment is still there.
+        serialize_machines: whether to look for the machines that use volumes.
+        annotate: whether to annotate PersistentVolumes.
+    """
+
+    driver: str
+    handover_seconds: float = 30.0
+    serialize_machines: bool = False
+    annotate: bool = False
+
+
+class KubeCluster:
+    """Attachments as the cluster's VolumeAttachments say; external-attacher writes those.
+
+    Two things are remembered here, and both only shorten a wait: what was granted counts as
+    attached before external-attacher has recorded it, and what was taken back no longer counts
+    before it has removed the VolumeAttachment. See `open_kube_cluster`.
+    """
+
+    def __init__(self, kube: KubeClient, options: ClusterOptions) -> None:
+        driver = options.driver
+        self._kube = kube
+        self._options = options
+        self._attachments: Watched[VolumeAttachment] = Watched(
+            kube, VOLUME_ATTACHMENTS, lambda item: read_attachment(item, driver), _place
+        )
+        self._volumes: Watched[PersistentVolume] = Watched(
+            kube, PERSISTENT_VOLUMES, lambda item: read_volume(item, driver), lambda v: v.handle
+        )
+        self._nodes: Watched[Node] = Watched(
+            kube, NODES, self._read_node, lambda node: node.name, metadata_only=True
+        )
+        self._listing = Shared(self._list)
+        self._granted: dict[tuple[str, str], str] = {}
+        self._released: dict[str, float] = {}
+        self._annotator = Annotator(kube, driver) if options.annotate else None
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keep what is known up to date until the block ends."""
+        async with contextlib.AsyncExitStack() as stack:
+            watched = (self._attachments, self._volumes, self._nodes)
+            await stack.enter_async_context(open_watched(*watched))
+            if self._annotator:
+                await stack.enter_async_context(self._annotator.running())
+            await asyncio.gather(*(one.wait_synced(_FIRST_SYNC) for one in watched))
+            yield
+
+    # Attachments
+
+    async def of_volume(
+        self, volume: VolumeId, asking: NodeId | None = None
+    ) -> tuple[Attachment, ...]:
+        """Return the claims to one volume.
+
+        A watch tells of objects in the order in which they were made, so what is known includes
+        every claim that is older than one that is known. Without that there is a listing, which
+        all who ask at the same time share.
+        """
+        if asking is not None and self._is_synced:
+            known = self._known(volume.text)
+            if any(claim.node == asking.text for claim in known):
+                return self._judged(known)
+        return self._judged((await self._listing.read()).get(volume.text, ()))
+
+    async def by_volume(self) -> Mapping[str, tuple[Attachment, ...]]:
+        """Return the claims to all volumes, as far as is known."""
+        claims = (
+            join_all(self._attachments.values(), self._volumes.values())
+            if self._is_synced
+            else await self._listing.read()
+        )
+        return {volume: self._judged(held) for volume, held in claims.items()}
+
+    @property
+    def _is_synced(self) -> bool:
+        return self._attachments.is_synced and self._volumes.is_synced
+
+    def _known(self, handle: str) -> tuple[Claim, ...]:
+        claims = [
+            join(attachment, volume)
+            for volume in self._volumes.found(handle)
+            for attachment in self._attachments.found(volume.name)
+        ]
+        if self._volumes.get(handle) is None:
+            # No volume of that name is known, so attachments that name it count by their name.
+            claims += [join(one, None) for one in self._attachments.found(handle) if one.volume]
+        inline = self._attachments.found(_inline(handle))
+        return (*claims, *(join(one, None) for one in inline))
+
+    async def _list(self) -> dict[str, tuple[Claim, ...]]:
+        """Read both collections anew."""
+        driver = self._options.driver
+        attachments, volumes = await asyncio.gather(
+            self._kube.list(VOLUME_ATTACHMENTS), self._kube.list(PERSISTENT_VOLUMES)
+        )
+        return join_all(
+            [a for item in attachments.items if (a := read_attachment(item, driver))],
+            [v for item in volumes.items if (v := read_volume(item, driver))],
+        )
+
+    def _judged(self, claims: tuple[Claim, ...]) -> tuple[Attachment, ...]:
+        """Return claims as they count now, with what was granted and taken back a moment ago."""
+        return tuple(
+            Attachment(
+                node=claim.node,
+                attached=claim.attached or self._is_granted(claim),
+                order=(claim.created, claim.name),
+                since=claim.since,
+                read_only=claim.read_only,
+            )
+            for claim in claims
+            if not self._is_released(claim)
+        )
+
+    def _is_granted(self, claim: Claim) -> bool:
+        return self._granted.get((claim.volume, claim.node)) == _identity(claim)
+
+    def _is_released(self, claim: Claim) -> bool:
+        released = self._released.get(_identity(claim))
+        limit = self._options.handover_seconds
+        return released is not None and time.monotonic() - released < limit
+
+    async def record(self, volume: VolumeId, node: NodeId, *, read_only: bool) -> None:  # noqa: ARG002 (the volume says so)
+        """Remember a grant for the VolumeAttachment that it is for."""
+        for claim in self._known(volume.text):
+            if claim.node == node.text:
+                self._granted[volume.text, node.text] = _identity(claim)
+                self._released.pop(_identity(claim), None)
+        self._annotate(volume, node, attached=True)
+
+    async def forget(self, volume: VolumeId, node: NodeId | None) -> None:
+        """Forget grants, and remember for a while that the claims have been taken back."""
+        now = time.monotonic()
+        limit = self._options.handover_seconds
+        self._released = {k: at for k, at in self._released.items() if now - at < limit}
+        for claim in self._known(volume.text):
+            if node is None or claim.node == node.text:
+                self._released[_identity(claim)] = now
+        for key in [key for key in self._granted if key[0] == volume.text]:
+            if node is None or key[1] == node.text:
+                del self._granted[key]
+        self._annotate(volume, node, attached=False)
+
+    def _annotate(self, volume: VolumeId, node: NodeId | None, *, attached: bool) -> None:
+        if self._annotator is None:
+            return
+        for persistent in self._volumes.found(volume.text):
+            left = {c.node for c in self._judged(self._known(volume.text)) if c.attached}
+            if node is not None:
+                left = left | {node.text} if attached else left - {node.text}
+            self._annotator.put(persistent.name, sorted(left) if node else [])
+
+    # Nodes
+
+    async def node(self, name: str) -> Node | None:
+        """Return a node; one that is not known is asked for, so that None is certain."""
+        known = self._nodes.get(name)
+        if known is not None:
+            return known
+        item = await self._kube.get(f"{NODES}/{name}", metadata_only=True)
+        return self._read_node(item) if item else None
+
+    def _read_node(self, item: Object) -> Node:
+        metadata = item["metadata"]
+        annotations = metadata.get("annotations") or {}
+        return Node(metadata["name"], annotations.get(f"{self._options.driver}/host-nqn") or "")
+
+    # Parameters and machines
+
+    async def parameters_of(self, volume: VolumeId) -> Mapping[str, str]:
+        """Return the parameters of the volume's VolumeAttributesClass; none without one."""
+        name = next((v.attributes_class for v in self._volumes.found(volume.text)), "")
+        if not name:
+            return {}
+        for version in ("v1", "v1beta1"):
+            item = await self._kube.get(_CLASSES.format(version, name))
+            if item is not None:
+                return dict(item.get("parameters") or {})
+        return {}
+
+    async def keep_parameters(self, volume: VolumeId, parameters: Mapping[str, str]) -> None:
+        """Do nothing: external-resizer and -provisioner note the class in the volume."""
+
+    async def machine_of(self, volume: VolumeId) -> str:
+        """Return the KubeVirt machine that uses a volume, where that is to be looked at."""
+        if not self._options.serialize_machines:
+            return ""
+        for persistent in self._volumes.found(volume.text):
+            if persistent.claim:
+                return await machine_of_claim(self._kube, *persistent.claim)
+        return ""
+
+
+def _identity(claim: Claim) -> str:
+    """Return what tells a claim from a later one of the same node."""
+    return claim.uid or f"{claim.name} {claim.created}"
+
+
+def _inline(handle: str) -> str:
+    return f"inline {handle}"
+
+
+def _place(attachment: VolumeAttachment) -> str:
+    return attachment.volume or _inline(attachment.handle)
+
+
+@contextlib.asynccontextmanager
+async def open_kube_cluster(
+    kube: KubeClient, options: ClusterOptions
+) -> AsyncIterator[KubeCluster]:
+    """Own what is known of the cluster. An API that is away is not an error here."""
+    cluster = KubeCluster(kube, options)
+    async with cluster.running():
+        yield cluster

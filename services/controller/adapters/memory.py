@@ -1,0 +1,83 @@
+"""The cluster, where there is none: for demos and tests."""
+
+import itertools
+import time
+from collections.abc import Mapping
+
+from libs.core.errors import Conflict
+from libs.core.ids import NodeId, VolumeId
+from services.controller.ports import Attachment, Node
+
+
+class MemoryCluster:
+    """Attachments known only to this process.
+
+    It forgets everything when it ends, so a restarted controller would attach a volume twice; the
+    cluster's VolumeAttachments are the truth wherever there is a cluster.
+
+    Args:
+        nodes: the nodes there are, with their host NQNs; where there are none, any node exists.
+    """
+
+    def __init__(self, nodes: Mapping[str, str] | None = None) -> None:
+        self._nodes = dict(nodes or {})
+        self._held: dict[str, dict[str, Attachment]] = {}
+        self._parameters: dict[str, dict[str, str]] = {}
+        self._count = itertools.count()
+
+    async def of_volume(
+        self,
+        volume: VolumeId,
+        asking: NodeId | None = None,  # noqa: ARG002 (nothing else is known)
+    ) -> tuple[Attachment, ...]:
+        """Return the claims to one volume."""
+        return tuple(self._held.get(volume.text, {}).values())
+
+    async def by_volume(self) -> Mapping[str, tuple[Attachment, ...]]:
+        """Return the claims to all volumes, by volume ID."""
+        return {volume: tuple(held.values()) for volume, held in self._held.items()}
+
+    async def record(self, volume: VolumeId, node: NodeId, *, read_only: bool) -> None:
+        """Note that a volume was published to a node.
+
+        Raises:
+            Conflict: it was published there for another use.
+        """
+        order = (f"{next(self._count):012}", "")
+        claim = Attachment(
+            node.text, attached=True, order=order, since=time.time(), read_only=read_only
+        )
+        there = self._held.setdefault(volume.text, {}).setdefault(node.text, claim)
+        if there.read_only != read_only:
+            raise Conflict(
+                f"volume {volume} is attached to {node} for another access mode; detach it first"
+            )
+
+    async def forget(self, volume: VolumeId, node: NodeId | None) -> None:
+        """Note that a volume was taken from a node, or from all."""
+        held = self._held.get(volume.text, {})
+        for name in [node.text] if node else list(held):
+            held.pop(name, None)
+        if not held:
+            self._held.pop(volume.text, None)
+
+    async def node(self, name: str) -> Node | None:
+        """Return a node."""
+        if self._nodes and name not in self._nodes:
+            return None
+        return Node(name, self._nodes.get(name, ""))
+
+    async def parameters_of(self, volume: VolumeId) -> Mapping[str, str]:
+        """Return the mutable parameters that were set."""
+        return self._parameters.get(volume.text, {})
+
+    async def keep_parameters(self, volume: VolumeId, parameters: Mapping[str, str]) -> None:
+        """Note mutable parameters; none at all forgets those of a volume that is gone."""
+        if parameters:
+            self._parameters.setdefault(volume.text, {}).update(parameters)
+        else:
+            self._parameters.pop(volume.text, None)
+
+    async def machine_of(self, volume: VolumeId) -> str:  # noqa: ARG002 (there are none)
+        """Return nothing: no machine is known."""
+        return ""

@@ -1,0 +1,181 @@
+"""Which node may use a volume, and whom the device admits. Pure."""
+
+from collections.abc import Iterable, Sequence
+
+from libs.core.errors import InUse, Unsupported
+from libs.core.ids import VolumeId
+from libs.rdsclient.model import SlotState
+from services.controller.plan.steps import (
+    AdmitHost,
+    Look,
+    Step,
+    Terms,
+    copies_under_way,
+    found,
+    managed,
+)
+from services.controller.ports import Attachment, Node
+from services.controller.requests.capabilities import BLOCK_ONLY_MODES, SHARED_READ_MODES
+from services.controller.requests.volumes import Publication
+
+MIGRATION_NODES = 2
+"""Nodes that may hold a raw block volume at once: the two ends of a live migration."""
+
+NOBODY = "nqn.2014-08.org.nvmexpress:uuid:00000000-0000-0000-0000-000000000000"
+"""The only host that a fenced volume admits while no node holds it: one that there is not. It is
+also the mark by which a fenced volume is known, since the device keeps no other notes."""
+
+
+def check_holders(wanted: Publication, held: Iterable[Attachment], now: float) -> None:
+    """Check that the nodes that hold the volume leave room for this one.
+
+    Of two claims that are both still pending the older goes first, so that whichever replica is
+    asked gives the same answer.
+
+    Raises:
+        InUse: they do not; the message names them, and says what to do.
+    """
+    held = tuple(held)
+    others = [claim for claim in held if claim.node != wanted.node.text]
+    own = [claim for claim in held if claim.node == wanted.node.text]
+    granted = any(claim.attached for claim in own)
+    oldest = min((claim.order for claim in own), default=None)
+    ahead = [
+        claim
+        for claim in others
+        if claim.attached or not (granted or (oldest is not None and oldest < claim.order))
+    ]
+    if wanted.capability.mode in SHARED_READ_MODES:
+        ahead = [claim for claim in ahead if not claim.read_only]
+    nodes = sorted({claim.node for claim in ahead})
+    if not nodes:
+        return
+    if wanted.capability.mode not in BLOCK_ONLY_MODES:
+        raise InUse(
+            f"volume {wanted.volume} is attached to {', '.join(nodes)} and cannot be attached to "
+            f"{wanted.node} as well"
+        )
+    if len(nodes) >= MIGRATION_NODES:
+        raise InUse(
+            f"volume {wanted.volume} is attached to {', '.join(nodes)}, and a live migration has "
+            f"two ends: it cannot be attached to {wanted.node} as well"
+        )
+    if not granted:
+        _check_migration(wanted, nodes[0], own, now)
+
+
+def _check_migration(
+    wanted: Publication, source: str, own: Sequence[Attachment], now: float
+) -> None:
+    """Check that a migration to this node has not been going on for too long.
+
+    It began when the node's claim was made, which every replica reads from the same object.
+    """
+    began = min((claim.since for claim in own), default=now)
+    waited = now - began
+    if waited > wanted.migration_timeout:
+        raise InUse(
+            f"the migration of volume {wanted.volume} from {source} to {wanted.node} has taken "
+            f"{waited:.0f} s, more than migrationTimeoutSeconds ({wanted.migration_timeout}); end "
+            f"it by deleting the pod on {wanted.node} or, if the machine no longer runs there, the "
+            f"one on {source}, and migrate again"
+        )
+
+
+def render_hosts(nodes: Sequence[Node], mode: str) -> str:
+    """Return whom the device is to admit, as the text of its property.
+
+    Args:
+        nodes: the holders, the one that came last at the end.
+        mode: what to do about several: `list`, `last` or `refuse`.
+
+    Raises:
+        InUse: a node has not said its host NQN, or there are several and that is refused.
+    """
+    for node in nodes:
+        if not node.host_nqn:
+            raise InUse(
+                f"the volume is fenced, and node {node.name} has not said its host NQN: is the "
+                "node plugin running there?"
+            )
+    if len(nodes) > 1 and mode == "refuse":
+        names = ", ".join(node.name for node in nodes)
+        raise InUse(
+            f"the volume is fenced and would have to admit {names} at once; the controller is "
+            "configured not to (--fencing-two-hosts=refuse)"
+        )
+    admitted = nodes[-1:] if mode == "last" else nodes
+    return ",".join(node.host_nqn for node in admitted) or NOBODY
+
+
+def plan_publish(
+    wanted: Publication, hosts: str | None, terms: Terms, seen: SlotState | None
+) -> tuple[Step, ...]:
+    """Plan a publication: the device changes nothing, unless the volume is fenced.
+
+    Args:
+        wanted: what is asked for.
+        hosts: whom a fenced volume is to admit; None where nothing is fenced here.
+        terms: what the plan is made under.
+        seen: the volume, as it was last seen.
+
+    Raises:
+        NotFound: there is no such volume.
+        InUse: the volume is not exported, or is being copied.
+        Unsupported: the volume is fenced, and the device or the configuration cannot do that.
+    """
+    slot, pool = managed(wanted.volume).slot, terms.pool
+    if seen is None:
+        # One round trip either way; a volume that is not fenced is left as it is.
+        return (
+            (Look(slot, pool),)
+            if hosts is None
+            else (AdmitHost(slot, pool, hosts, only_fenced=True),)
+        )
+    disk = found(wanted.volume, seen)
+    if disk.export is None:
+        raise InUse(f"volume {wanted.volume} is not exported by the device")
+    for copy in copies_under_way(seen, terms):
+        if not terms.limits.copy_attached:
+            raise InUse(
+                f"volume {wanted.volume} is being copied to {copy}, and writing to it would tear "
+                "the copy; it can be attached when that is done"
+            )
+    admitted = disk.export.allowed_host
+    if not admitted or admitted == hosts:
+        return ()
+    if hosts is None:
+        raise Unsupported(
+            f"volume {wanted.volume} is fenced on the device, and the controller runs without "
+            "--fencing"
+        )
+    return (AdmitHost(slot, pool, hosts, only_fenced=True),)
+
+
+def plan_revoke(
+    volume: VolumeId, hosts: str, pool: str, seen: SlotState | None
+) -> tuple[Step, ...]:
+    """Plan to admit to a fenced volume only who is left; one that is gone needs nothing."""
+    if not volume.is_managed:
+        return ()
+    step = AdmitHost(volume.slot, pool, hosts, only_fenced=True)
+    if seen is None:
+        return (step,)
+    if seen.disk is None or seen.disk.export is None:
+        return ()
+    return () if seen.disk.export.allowed_host in ("", hosts) else (step,)
+
+
+def plan_fencing(
+    volume: VolumeId, hosts: str, pool: str, seen: SlotState | None
+) -> tuple[Step, ...]:
+    """Plan to begin fencing a volume, or with an empty `hosts` to end it.
+
+    Raises:
+        NotFound: there is no such volume.
+    """
+    if seen is None:
+        return (Look(managed(volume).slot, pool),)
+    disk = found(volume, seen)
+    admitted = disk.export.allowed_host if disk.export else ""
+    return () if admitted == hosts else (AdmitHost(volume.slot, pool, hosts),)

@@ -1,0 +1,186 @@
+"""How snapshots are made, found and removed. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from libs.core.errors import Conflict, InUse, NotFound, Unsupported
+from libs.core.ids import SnapshotId
+from libs.core.images import INNER_NAME, Image, Layout, Origin
+from libs.core.paths import DevicePath
+from libs.rdsclient.model import BackingFile, Branch, SlotState, Subvolume
+from services.controller.plan.steps import (
+    CopyFile,
+    Copying,
+    Freeze,
+    From,
+    Look,
+    RemoveBranch,
+    RemoveFile,
+    Step,
+    Terms,
+    check_room,
+    copies_in,
+    copies_under_way,
+)
+from services.controller.requests.snapshots import NewSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot that is on a device.
+
+    Attributes:
+        name: its name there.
+        source: the slot of the volume that it was taken of.
+        size: bytes.
+        made: when it was taken, in seconds since 1970.
+        ready: whether volumes can be made from it.
+    """
+
+    name: str
+    source: str
+    size: int
+    made: int
+    ready: bool
+
+
+def snapshots_in(
+    files: Iterable[BackingFile], subvolumes: Iterable[Subvolume]
+) -> tuple[Snapshot, ...]:
+    """Return the snapshots among files and subvolumes; a subvolume is ready at once."""
+    found = {}
+    for copy in copies_in(tuple(files)):
+        if copy.image.layout is Layout.FILE:
+            found[copy.image.slot.text] = _snapshot(copy, ready=copy.is_complete)
+    for sub in subvolumes:
+        image = Image.parse(f"/{sub.label or '-'}/{sub.name}/{INNER_NAME}")
+        if image and image.origin:
+            copy = Copying(image, image.origin, image.origin.size)
+            found[image.slot.text] = _snapshot(copy, ready=True)
+    return tuple(found.values())
+
+
+def _snapshot(copy: Copying, *, ready: bool) -> Snapshot:
+    origin = copy.origin
+    return Snapshot(copy.image.slot.text, origin.source, origin.size, origin.made, ready)
+
+
+def snapshot_in(seen: SlotState | None) -> Snapshot | None:
+    """Return the snapshot that a slot's state is about, if there is one."""
+    if seen is None:
+        return None
+    return next(iter(snapshots_in(seen.files, seen.subvolumes)), None)
+
+
+def found_snapshot(snapshot: SnapshotId, seen: SlotState | None) -> Snapshot:
+    """Return the snapshot.
+
+    Raises:
+        NotFound: there is none.
+    """
+    there = snapshot_in(seen)
+    if there is None:
+        raise NotFound(f"snapshot {snapshot} does not exist")
+    return there
+
+
+def plan_snapshot(
+    wanted: NewSnapshot, from_: From, terms: Terms, seen: SlotState | None
+) -> tuple[Step, ...]:
+    """Plan a snapshot: of a subvolume at once, of a file by copying it.
+
+    Args:
+        wanted: the snapshot.
+        from_: its volume.
+        terms: what the plan is made under.
+        seen: the snapshot, as it was last seen.
+
+    Raises:
+        NotFound: there is no such volume.
+        Conflict: a snapshot of this name was taken of another volume.
+        InUse: the volume is a file, and a node may write to it.
+        Exhausted: the pool has too little room.
+        Unsupported: the volume lies where no snapshot can be taken.
+    """
+    slot, disk = wanted.snapshot.slot, from_.seen.disk
+    if seen is None:
+        pool = DevicePath(disk.path).pool if disk else from_.seen.asked_pool
+        return (Look(slot, pool),)
+    there = snapshot_in(seen)
+    if there is not None:
+        if there.source != wanted.volume.slot.text:
+            raise Conflict(f"snapshot {wanted.snapshot} exists, but of volume {there.source}")
+        return _remove_dead(seen, terms)
+    if disk is None:
+        raise NotFound(f"volume {wanted.volume} does not exist")
+    image = Image.parse(disk.path)
+    if image is None:
+        raise Unsupported(f"the backing file {disk.path} is not where this driver puts them")
+    place = Image(
+        image.directory, slot, Origin(terms.now, disk.size, wanted.volume.slot.text), image.layout
+    )
+    if image.layout is Layout.SUBVOLUME:
+        if seen.pool is None or not seen.pool.label:
+            raise Unsupported(f"pool {image.directory.pool} has no label to address subvolumes by")
+        branch = Branch(seen.pool.label, place.subvolume, image.subvolume)
+        return (Freeze(slot, image.directory.pool, branch),)
+    nodes = from_.writers
+    if nodes and not terms.limits.copy_attached:
+        raise InUse(
+            f"volume {wanted.volume} is attached to {', '.join(nodes)}, and its layout is file: "
+            "what is written while it is copied would tear the snapshot; detach it, use volumes of "
+            "layout=subvolume, or allow torn copies with --copy-attached"
+        )
+    check_room(image.directory.pool, seen.pool, disk.size)
+    return (CopyFile(slot, image.path, place.path, disk.size),)
+
+
+def _remove_dead(seen: SlotState, terms: Terms) -> tuple[Step, ...]:
+    """Plan to begin again with a copy that the device gave up."""
+    return tuple(
+        RemoveFile(seen.slot, copy.image.path)
+        for copy in copies_in(seen.files)
+        if copy.image.layout is Layout.FILE and not copy.is_complete and not copy.is_alive(terms)
+    )
+
+
+def plan_delete_snapshot(
+    snapshot: SnapshotId, terms: Terms, seen: SlotState | None
+) -> tuple[Step, ...]:
+    """Plan to remove what there is of a snapshot, complete or not.
+
+    Raises:
+        InUse: a volume is being copied from it, or it lies outside the driver's directories.
+    """
+    if not snapshot.is_managed:
+        return ()
+    slot, bases = snapshot.slot, terms.bases
+    if seen is None:
+        return (Look(slot, terms.pool),)
+    for copy in copies_under_way(seen, terms):
+        raise InUse(f"snapshot {snapshot} is being copied to volume {copy}; nothing was removed")
+    steps: list[Step] = []
+    for copying in copies_in(seen.files):
+        if copying.image.layout is Layout.SUBVOLUME:
+            continue
+        _check_place(snapshot, copying.image.directory, bases)
+        steps.append(RemoveFile(slot, copying.image.path))
+    for sub in seen.subvolumes:
+        places = [Image.parse(f"/{base.pool}/{sub.name}/{INNER_NAME}") for base in bases]
+        place = next((p for p in places if p and p.directory in bases), None)
+        if place is None:
+            raise _outside(snapshot, sub.name)
+        steps.append(RemoveBranch(slot, place.path, Branch(sub.label, sub.name)))
+    return tuple(steps)
+
+
+def _check_place(snapshot: SnapshotId, directory: DevicePath, bases: Sequence[DevicePath]) -> None:
+    if directory not in bases:
+        raise _outside(snapshot, directory.text)
+
+
+def _outside(snapshot: SnapshotId, place: str) -> InUse:
+    return InUse(
+        f"snapshot {snapshot} lies in {place}, which is none of the directories that the driver "
+        "may use; nothing was removed"
+    )

@@ -1,0 +1,195 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.core.errors import InUse, Unsupported
+from libs.core.ids import VolumeId
+from libs.core.size import GIB
+from libs.rdsclient.model import BackingFile, SlotState
+from services.controller.plan.attach import (
+    NOBODY,
+    check_holders,
+    plan_fencing,
+    plan_publish,
+    plan_revoke,
+    render_hosts,
+)
+from services.controller.plan.steps import AdmitHost, Look
+from services.controller.ports import Attachment, Node
+from tests.unit.controller.values import (
+    NAME,
+    NOW,
+    TERMS,
+    Mode,
+    claim,
+    disk,
+    publication,
+    state,
+)
+
+VOLUME = VolumeId.parse(NAME)
+SLOT = VOLUME.slot
+ONE, TWO = "nqn.2014-08.org.nvmexpress:uuid:1", "nqn.2014-08.org.nvmexpress:uuid:2"
+MIGRATION = publication(mode=Mode.MULTI_NODE_MULTI_WRITER, raw=True)
+
+
+def test_another_node_in_the_way_is_named() -> None:
+    with pytest.raises(InUse, match="attached to worker-2"):
+        check_holders(publication(), (claim("worker-2"),), NOW)
+
+
+def test_readers_share_and_a_raw_block_volume_migrates_between_two() -> None:
+    held = (claim("worker-2"),)
+
+    check_holders(
+        publication(mode=Mode.MULTI_NODE_READER_ONLY), (claim("worker-2", read_only=True),), NOW
+    )
+    check_holders(publication(mode=Mode.MULTI_NODE_MULTI_WRITER, raw=True), held, NOW)
+    with pytest.raises(InUse, match="worker-2, worker-3"):
+        check_holders(
+            publication(mode=Mode.MULTI_NODE_MULTI_WRITER, raw=True),
+            (*held, claim("worker-3")),
+            NOW,
+        )
+
+
+orders = st.lists(st.integers(0, 9), min_size=2, max_size=5)
+
+
+@given(orders, st.sets(st.integers(0, 4), max_size=1))
+def test_of_several_claims_to_a_volume_at_most_one_is_granted(
+    ages: list[int], attached: set[int]
+) -> None:
+    held = [claim(f"n{i}", age, attached=i in attached) for i, age in enumerate(ages)]
+
+    granted = [node for node in (c.node for c in held) if may_publish(node, held)]
+
+    assert len(granted) == 1
+    assert (
+        not attached
+        or granted == [f"n{i}" for i in attached if i < len(ages)]
+        or max(attached) >= len(ages)
+    )
+
+
+def may_publish(node: str, held: list[Attachment]) -> bool:
+    try:
+        check_holders(publication(node), held, NOW)
+    except InUse:
+        return False
+    return True
+
+
+# Readers and writers
+
+
+def test_a_reader_waits_for_a_writer_to_go() -> None:
+    with pytest.raises(InUse, match="worker-2"):
+        check_holders(publication(mode=Mode.MULTI_NODE_READER_ONLY), (claim("worker-2"),), NOW)
+
+
+# Live migration
+
+
+def test_the_second_end_of_a_migration_is_admitted_for_its_time() -> None:
+    source = claim("worker-2", 0, since=NOW - 5000)
+    pending = claim("worker-1", 1, attached=False, since=NOW - 300)
+
+    check_holders(MIGRATION, (source, pending), NOW)
+    with pytest.raises(InUse, match=r"has taken 301 s, more than migrationTimeoutSeconds \(300\)"):
+        check_holders(MIGRATION, (source, pending), NOW + 1)
+
+
+def test_a_migration_that_was_granted_stays_granted_when_its_time_is_over() -> None:
+    held = (claim("worker-2", 0), claim("worker-1", 1, since=NOW - 5000))
+
+    check_holders(MIGRATION, held, NOW)
+
+
+def test_a_third_node_is_told_that_a_migration_has_two_ends() -> None:
+    held = (claim("worker-2"), claim("worker-3"), claim("worker-1", 9, attached=False))
+
+    with pytest.raises(InUse, match="worker-2, worker-3, and a live migration has two ends"):
+        check_holders(MIGRATION, held, NOW)
+
+
+# Fencing
+
+
+def fenced(host: str) -> SlotState:
+    found = disk()
+    assert found.export is not None
+    return state(replace(found, export=replace(found.export, allowed_host=host)))
+
+
+def test_without_fencing_a_publication_only_looks() -> None:
+    assert plan_publish(publication(), None, TERMS, None) == (Look(SLOT, "raid10"),)
+
+
+def test_with_fencing_a_publication_admits_its_node_in_one_step() -> None:
+    step = AdmitHost(SLOT, "raid10", ONE, only_fenced=True)
+
+    assert plan_publish(publication(), ONE, TERMS, None) == (step,)
+    assert plan_publish(publication(), ONE, TERMS, fenced(ONE)) == ()
+    assert plan_publish(publication(), ONE, TERMS, fenced(NOBODY)) == (step,)
+
+
+def test_a_volume_that_is_not_fenced_is_published_as_it_is() -> None:
+    assert plan_publish(publication(), ONE, TERMS, state(disk())) == ()
+
+
+def test_a_fenced_volume_is_not_handed_out_by_a_controller_that_cannot_admit() -> None:
+    with pytest.raises(Unsupported, match="without --fencing"):
+        plan_publish(publication(), None, TERMS, fenced(NOBODY))
+
+
+def test_a_fenced_volume_admits_only_who_is_left() -> None:
+    step = AdmitHost(SLOT, "raid10", NOBODY, only_fenced=True)
+
+    assert plan_revoke(VOLUME, NOBODY, "raid10", None) == (step,)
+    assert plan_revoke(VOLUME, NOBODY, "raid10", fenced(ONE)) == (step,)
+    assert plan_revoke(VOLUME, NOBODY, "raid10", fenced(NOBODY)) == ()
+    assert plan_revoke(VOLUME, NOBODY, "raid10", state()) == ()
+    assert plan_revoke(VolumeId.parse("raid10"), NOBODY, "raid10", None) == ()
+
+
+@pytest.mark.parametrize(("mode", "admitted"), [("list", f"{ONE},{TWO}"), ("last", TWO)])
+def test_two_nodes_are_admitted_as_is_configured(mode: str, admitted: str) -> None:
+    assert render_hosts([Node("a", ONE), Node("b", TWO)], mode) == admitted
+
+
+def test_a_second_node_is_refused_where_the_device_may_not_take_a_list() -> None:
+    assert render_hosts([], "refuse") == NOBODY
+    assert render_hosts([Node("a", ONE)], "refuse") == ONE
+    with pytest.raises(InUse, match="a, b at once"):
+        render_hosts([Node("a", ONE), Node("b", TWO)], "refuse")
+
+
+def test_a_node_that_has_not_said_its_host_nqn_cannot_be_admitted() -> None:
+    with pytest.raises(InUse, match="node a has not said its host NQN"):
+        render_hosts([Node("a")], "list")
+
+
+def test_fencing_begins_and_ends_in_one_step() -> None:
+    assert plan_fencing(VOLUME, NOBODY, "raid10", state(disk())) == (
+        AdmitHost(SLOT, "raid10", NOBODY),
+    )
+    assert plan_fencing(VOLUME, "", "raid10", fenced(NOBODY)) == (AdmitHost(SLOT, "raid10", ""),)
+    assert plan_fencing(VOLUME, "", "raid10", state(disk())) == ()
+
+
+# Copies
+
+
+def test_a_volume_is_not_attached_while_a_copy_of_it_would_be_torn() -> None:
+    path = f"/raid10/volumes/snap-1.{NOW:x}-{GIB:x}.of.{NAME}.img"
+    copying = replace(state(disk()), copies=(BackingFile(path, GIB // 2),))
+    copied = replace(state(disk()), copies=(BackingFile(path, GIB),))
+
+    with pytest.raises(InUse, match=r"snap-1 .512 MiB of 1 GiB done"):
+        plan_publish(publication(), None, TERMS, copying)
+    assert plan_publish(publication(), None, TERMS, copied) == ()
+    dead = replace(TERMS, now=NOW + 3600)
+    assert plan_publish(publication(), None, dead, copying) == ()
