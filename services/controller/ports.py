@@ -124,8 +124,12 @@ class Cluster(Protocol):
     async def by_volume(self) -> Mapping[str, tuple[Attachment, ...]]:
         """Return the claims to all volumes, by volume ID, as far as is known."""
 
-    async def record(self, volume: VolumeId, node: NodeId, *, read_only: bool) -> None:
-        """Note that a volume was published to a node, where that is for us to note."""
+    async def record(self, volume: VolumeId, node: NodeId, *, use: str, read_only: bool) -> None:
+        """Note that a volume was published to a node, where that is for us to note.
+
+        Raises:
+            Conflict: it was published there for another use.
+        """
 
     async def forget(self, volume: VolumeId, node: NodeId | None) -> None:
         """Note that a volume was taken from a node, or from all."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from libs.core.errors import InUse, InvalidRequest, NotFound, RdsCsiError
+from libs.core.errors import Exhausted, InUse, InvalidRequest, NotFound, RdsCsiError
 from libs.core.ids import NodeId, SnapshotId, VolumeId
 from libs.csikit.keylock import KeyedTasks
 from protos.gen.csi import v1 as csi
@@ -171,6 +171,8 @@ class ControllerServicer(csi.ControllerBase):
         """Take a volume from a node, or from all."""
         volume = VolumeId.parse(message.volume_id)
         node = NodeId.parse(message.node_id) if message.node_id else None
+        if not self._sites.has(volume.device):
+            return csi.ControllerUnpublishVolumeResponse()  # nobody is on a device that is not ours
         unit = self._of(volume)
         keys = await self._keys(volume)
         await self._tasks.run(keys, lambda: unit.attacher.unpublish(volume, node))
@@ -203,7 +205,10 @@ class ControllerServicer(csi.ControllerBase):
     async def get_capacity(self, message: csi.GetCapacityRequest) -> csi.GetCapacityResponse:
         """Say how much room is left, on the device that such a volume would be made on."""
         where = message.accessible_topology
-        site = self._sites.choose(message.parameters, [where.segments] if where else [])
+        try:
+            site = self._sites.choose(message.parameters, [where.segments] if where else [])
+        except Exhausted:
+            return csi.GetCapacityResponse(available_capacity=0)
         wanted = parameters.parse_parameters(message.parameters, site.settings)
         if message.volume_capabilities:
             capabilities.parse_capabilities(message.volume_capabilities, wanted.fs_type)

@@ -85,6 +85,10 @@ class Sites:
         """Whether some device is not reached from everywhere."""
         return any(site.settings.topology for site in self._by_suffix.values())
 
+    def has(self, suffix: str) -> bool:
+        """Whether there is a device that IDs spell like this."""
+        return suffix in self._by_suffix
+
     def of_suffix(self, suffix: str) -> Site:
         """Return the device that an ID names.
 
@@ -201,8 +205,10 @@ def _site(entry: object, index: int, settings: ControllerSettings, problems: lis
             known = ", ".join(own.replace("_", "-") for own in _OWN)
             problems.append(f"{where}.{key} is not known; known are default, {known}")
             continue
-        values[name] = _read(where, key, value, fields[name].metadata["parse"], problems)
-    if "rds_name" not in values:
+        parsed = _read(where, key, value, fields[name].metadata["parse"], problems)
+        if parsed is not None:
+            values[name] = parsed
+    if "rds-name" not in given:
         problems.append(f"{where}.rds-name is required")
     own = dataclasses.replace(settings, **values)
     problems += [f"{where}: {problem}" for problem in device_problems(own)]

@@ -28,7 +28,7 @@ class World:
     detached: Callable[[VolumeId, NodeId], Awaitable[None]]
 
     async def publish(self, volume: VolumeId, node: str) -> None:
-        await self.cluster.record(volume, NodeId.parse(node), read_only=False)
+        await self.cluster.record(volume, NodeId.parse(node), use="x", read_only=False)
         await self.attached(volume, NodeId.parse(node))
 
     async def unpublish(self, volume: VolumeId, node: str | None) -> None:

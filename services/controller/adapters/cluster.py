@@ -165,7 +165,7 @@ class KubeCluster:
         limit = self._options.handover_seconds
         return released is not None and time.monotonic() - released < limit
 
-    async def record(self, volume: VolumeId, node: NodeId, *, read_only: bool) -> None:  # noqa: ARG002 (the volume says so)
+    async def record(self, volume: VolumeId, node: NodeId, *, use: str, read_only: bool) -> None:  # noqa: ARG002 (the volume says so)
         """Remember a grant for the VolumeAttachment that it is for."""
         for claim in self._known(volume.text):
             if claim.node == node.text:

@@ -22,6 +22,7 @@ class MemoryCluster:
     def __init__(self, nodes: Mapping[str, str] | None = None) -> None:
         self._nodes = dict(nodes or {})
         self._held: dict[str, dict[str, Attachment]] = {}
+        self._uses: dict[tuple[str, str], str] = {}
         self._parameters: dict[str, dict[str, str]] = {}
         self._count = itertools.count()
 
@@ -37,7 +38,7 @@ class MemoryCluster:
         """Return the claims to all volumes, by volume ID."""
         return {volume: tuple(held.values()) for volume, held in self._held.items()}
 
-    async def record(self, volume: VolumeId, node: NodeId, *, read_only: bool) -> None:
+    async def record(self, volume: VolumeId, node: NodeId, *, use: str, read_only: bool) -> None:
         """Note that a volume was published to a node.
 
         Raises:
@@ -47,17 +48,18 @@ class MemoryCluster:
         claim = Attachment(
             node.text, attached=True, order=order, since=time.time(), read_only=read_only
         )
-        there = self._held.setdefault(volume.text, {}).setdefault(node.text, claim)
-        if there.read_only != read_only:
-            raise Conflict(
-                f"volume {volume} is attached to {node} for another access mode; detach it first"
-            )
+        known = self._uses.get((volume.text, node.text))
+        if known not in (None, use):
+            raise Conflict(f"volume {volume} is attached to {node} as {known}; detach it first")
+        self._uses[volume.text, node.text] = use
+        self._held.setdefault(volume.text, {}).setdefault(node.text, claim)
 
     async def forget(self, volume: VolumeId, node: NodeId | None) -> None:
         """Note that a volume was taken from a node, or from all."""
         held = self._held.get(volume.text, {})
         for name in [node.text] if node else list(held):
             held.pop(name, None)
+            self._uses.pop((volume.text, name), None)
         if not held:
             self._held.pop(volume.text, None)
 

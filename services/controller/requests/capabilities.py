@@ -36,6 +36,9 @@ class Capability:
         """Whether the volume is used as a raw block device."""
         return not self.fs_type
 
+    def __str__(self) -> str:
+        return f"{_mode_name(self.mode)} {self.fs_type or 'raw block'}"
+
 
 def parse_capability(
     capability: csi.VolumeCapability | None, default_fs: str = DEFAULT_FILESYSTEM

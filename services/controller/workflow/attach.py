@@ -52,8 +52,12 @@ class Attacher:
         hosts = await self._hosts(wanted, node, held) if self._fencing else None
         plan = partial(plan_publish, wanted, hosts, terms_of(self._site))
         disk = found(wanted.volume, await converge(self._device, plan))
-        read_only = wanted.capability.mode in SHARED_READ_MODES
-        await self._cluster.record(wanted.volume, wanted.node, read_only=read_only)
+        await self._cluster.record(
+            wanted.volume,
+            wanted.node,
+            use=str(wanted.capability),
+            read_only=wanted.capability.mode in SHARED_READ_MODES,
+        )
         return disk, await self._cluster.parameters_of(wanted.volume)
 
     async def _holders(self, wanted: Publication) -> tuple[Attachment, ...]:

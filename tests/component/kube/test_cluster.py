@@ -122,7 +122,7 @@ async def test_a_grant_counts_before_the_attacher_has_recorded_it(tmp_path: Path
             await api.attach("pvc-1", node, DRIVER, attached=False)
         await wait_for_nodes(cluster, {"zzz", "aaa"})
 
-        await cluster.record(ONE, NodeId.parse("zzz"), read_only=False)
+        await cluster.record(ONE, NodeId.parse("zzz"), use="x", read_only=False)
         granted = {one.node: one.attached for one in await cluster.of_volume(ONE)}
         await api.detach("pvc-1", "zzz")
         await api.attach("pvc-1", "zzz", DRIVER, attached=False)
@@ -164,7 +164,7 @@ async def test_who_holds_a_volume_is_written_for_people(tmp_path: Path) -> None:
         await wait_for_nodes(cluster, {"worker-1"})
         metadata = api.objects[VOLUMES]["data"]["metadata"]
 
-        await cluster.record(ONE, WORKER, read_only=False)
+        await cluster.record(ONE, WORKER, use="x", read_only=False)
         await until(lambda: "annotations" in metadata)
         written = dict(metadata["annotations"])
         await cluster.forget(ONE, WORKER)
