@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.client import bench_verbs
+from bench.controller import bench_calls, bench_listing
 from bench.measure import Load, Row
 from bench.parsing import bench_parsing
 
@@ -28,9 +29,24 @@ def _loads(*, quick: bool) -> list[Load]:
     return [*at_once, *waiting]
 
 
-async def _rows(*, quick: bool) -> list[Row]:
-    rows = [row async for row in bench_verbs(_loads(quick=quick))]
-    return rows + [row async for row in bench_parsing(10_000)]
+def _calls(*, quick: bool) -> list[Load]:
+    per_caller = 2 if quick else 6
+    return [
+        Load(callers, latency, max(callers * per_caller, 10))
+        for latency in (0, 200)
+        for callers in ((1, 50) if quick else (1, 10, 50))
+    ]
+
+
+async def _rows(parts: str, *, quick: bool) -> list[Row]:
+    rows: list[Row] = []
+    if parts in ("all", "client"):
+        rows += [row async for row in bench_verbs(_loads(quick=quick))]
+        rows += [row async for row in bench_parsing(10_000)]
+    if parts in ("all", "controller"):
+        rows += [row async for row in bench_calls(_calls(quick=quick))]
+        rows += [row async for row in bench_listing(1_000 if quick else 10_000)]
+    return rows
 
 
 def _table(rows: list[Row]) -> Table:
@@ -49,13 +65,16 @@ def _table(rows: list[Row]) -> Table:
 def main() -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser("bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer operations: under 40 s")
+    parser.add_argument("--quick", action="store_true", help="fewer operations")
+    parser.add_argument(
+        "--part", choices=("all", "client", "controller"), default="all", help="what to measure"
+    )
     options = parser.parse_args()
     quiet = structlog.make_filtering_bound_logger(logging.WARNING)
     structlog.configure(
         wrapper_class=quiet, logger_factory=structlog.PrintLoggerFactory(sys.stderr)
     )
-    rows = asyncio.run(_rows(quick=options.quick))
+    rows = asyncio.run(_rows(options.part, quick=options.quick))
     Console(width=None if sys.stdout.isatty() else 160).print(_table(rows))
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps([row.as_json() for row in rows], indent=1) + "\n")

@@ -48,7 +48,9 @@ async def _run(console: Console, latency: float, *, whole: bool) -> None:
     total = 0
     console.print("Starting a simulated device and the controller ...", style="dim")
     with tempfile.TemporaryDirectory(prefix="rds-csi-demo-") as directory:
-        async with open_house(Path(directory), latency) as house:
+        async with open_house(
+            Path(directory), (f"--latency={latency}", "--pool=raid10=100G:xfs")
+        ) as house:
             await house.device.new_commands()
             try:
                 for step in WALK:

@@ -27,11 +27,12 @@ class Surprise(Exception):
 
 @dataclass(frozen=True)
 class House:
-    """Everything that runs: the controller's services, and a view of the device."""
+    """Everything that runs: the controller's services, a view of the device, and a process ID."""
 
     identity: csi.IdentityStub
     controller: csi.ControllerStub
     device: "DeviceView"
+    controller_pid: int
 
 
 class DeviceView:
@@ -61,16 +62,25 @@ class DeviceView:
 
 
 @contextlib.asynccontextmanager
-async def open_house(directory: Path, latency: float) -> AsyncIterator[House]:
+async def open_house(
+    directory: Path,
+    device_flags: Sequence[str] = ("--pool=raid10=100G:xfs",),
+    **changes: object,
+) -> AsyncIterator[House]:
     """Start everything in a directory, wait until it is ready, and end it afterwards.
+
+    Args:
+        directory: where sockets, keys and logs go.
+        device_flags: what the simulated device is given.
+        changes: settings of the controller, by the names of their flags with underscores.
 
     Raises:
         Surprise: a process did not start, or the controller did not get ready.
     """
     (directory / "password").write_text(PASSWORD)
     async with contextlib.AsyncExitStack() as stack:
-        device = ["--listen=127.0.0.1:0", "--control=127.0.0.1:0", f"--latency={latency}"]
-        device += [f"--password-file={directory}/password", "--pool=raid10=100G:xfs"]
+        device = ["--listen=127.0.0.1:0", "--control=127.0.0.1:0", *device_flags]
+        device += [f"--password-file={directory}/password"]
         process = await stack.enter_async_context(_open_process("libs.mockrds", device, directory))
         ready = await _read_ready(process, directory)
         (directory / "host-key").write_text(ready["host_key"] + "\n")
@@ -85,9 +95,12 @@ async def open_house(directory: Path, latency: float) -> AsyncIterator[House]:
             "volume-base-paths": "/raid10/volumes",
             "csi-endpoint": f"unix://{socket}",
             "attachments": "memory",
+            **{name.replace("_", "-"): value for name, value in changes.items()},
         }
         flags = [f"--{name}={value}" for name, value in settings.items()]
-        await stack.enter_async_context(_open_process("services.controller", flags, directory))
+        controller = await stack.enter_async_context(
+            _open_process("services.controller", flags, directory)
+        )
         session = await stack.enter_async_context(aiohttp.ClientSession())
         channel = Channel(path=str(socket))
         stack.callback(channel.close)
@@ -95,6 +108,7 @@ async def open_house(directory: Path, latency: float) -> AsyncIterator[House]:
             csi.IdentityStub(channel, timeout=READY_LIMIT),
             csi.ControllerStub(channel, timeout=READY_LIMIT),
             DeviceView(session, ready["control"]),
+            controller.pid,
         )
         await _wait_until_ready(house, directory)
         yield house

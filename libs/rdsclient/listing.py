@@ -47,14 +47,14 @@ class Reader:
         self._at = 0
         self._as_json = as_json
 
-    def listing(self) -> list[Item]:
-        """Return the items of the next listing.
+    def items(self) -> Iterator[Item]:
+        """Yield the items of the next listing; it has to be read to its end.
 
         Raises:
             RdsCsiError: an error text stands in its place.
             GarbledReply: it is cut off, or is no listing.
         """
-        return list(self._json() if self._as_json else self._listed())
+        return self._json() if self._as_json else self._listed()
 
     def finish(self) -> None:
         """Check that nothing is left.

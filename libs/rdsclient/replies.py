@@ -1,7 +1,9 @@
 """What the device answered, as values or as an error that says where it went wrong. Pure."""
 
 import re
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from typing import Any
 
 from libs.core.errors import RdsCsiError
 from libs.core.ids import Slot, shown
@@ -28,8 +30,14 @@ _SENTENCE = re.compile(r"[A-Za-z][ -Z\\\\^-z|~\r\n\t]*")
 _KEY_VALUE = re.compile(r"^ *([a-z0-9-]+): *(.*?) *$")
 
 
-def listings(text: str, command: Command) -> tuple[list[Item], ...]:
+def listings(text: str, command: Command, *read: Callable[[Item], Any]) -> tuple[list[Any], ...]:
     """Return the listings of an answer, all that were asked for and nothing else.
+
+    Args:
+        text: the answer.
+        command: what was sent.
+        read: makes a value of an item, one function for each listing. Items are dropped one by
+            one: those of ten thousand disks take tens of megabytes.
 
     Raises:
         RdsCsiError: the device printed an error text: what it means, by the table in `errors`.
@@ -37,7 +45,7 @@ def listings(text: str, command: Command) -> tuple[list[Item], ...]:
             made, whatever else is wrong with the answer is this too: it must not sound final.
     """
     if not command.changes:
-        return _read_all(text, command)
+        return _read_all(text, command, read)
     before, changed, after = text.partition(CHANGED)
     if not changed:
         if CHANGED.startswith(before.strip()):
@@ -46,7 +54,7 @@ def listings(text: str, command: Command) -> tuple[list[Item], ...]:
             raise GarbledReply("the device's answer is not in words", detail=repr(text))
         raise error_from_text(before.strip())
     try:
-        return _read_all(after, command)
+        return _read_all(after, command, read)
     except GarbledReply:
         raise
     except RdsCsiError as error:
@@ -55,11 +63,18 @@ def listings(text: str, command: Command) -> tuple[list[Item], ...]:
         ) from error
 
 
-def _read_all(text: str, command: Command) -> tuple[list[Item], ...]:
+def _read_all(
+    text: str, command: Command, read: Sequence[Callable[[Item], Any]]
+) -> tuple[list[Any], ...]:
     reader = Reader(text, as_json=command.json)
-    found = tuple(reader.listing() for _ in range(command.listings))
+    readers = [*read, *[_whole] * (command.listings - len(read))]
+    found = tuple([value(item) for item in reader.items()] for value in readers)
     reader.finish()
     return found
+
+
+def _whole(item: Item) -> Item:
+    return item
 
 
 def parse_system(text: str) -> SystemInfo:
@@ -85,8 +100,8 @@ def parse_disks(text: str, command: Command) -> tuple[FileDisk, ...]:
         GarbledReply: the listing, or an item in it, cannot be read. One bad item spoils the whole:
             a listing with a gap must not pass for a complete one.
     """
-    (items,) = listings(text, command)
-    return tuple(_file_disk(item) for item in items)
+    (disks,) = listings(text, command, _file_disk)
+    return tuple(disks)
 
 
 def parse_pool(text: str, command: Command) -> Pool | None:
@@ -128,26 +143,22 @@ def _path_in(subvolume: Subvolume) -> str:
 
 def parse_files(text: str, command: Command) -> tuple[BackingFile, ...]:
     """Read a listing of files."""
-    (items,) = listings(text, command)
-    return tuple(_file(item) for item in items)
+    (files,) = listings(text, command, _file)
+    return tuple(files)
 
 
 def parse_inventory(text: str, command: Command) -> tuple[tuple[FileDisk, ...], tuple[Pool, ...]]:
     """Read a listing of disk items, all of which must be file disks, and one of pools."""
-    items, pools = listings(text, command)
-    return (
-        tuple(_file_disk(item) for item in items),
-        tuple(pool for item in pools if (pool := _pool([item]))),
-    )
+    disks, pools = listings(text, command, _file_disk)
+    return tuple(disks), tuple(pool for item in pools if (pool := _pool([item])))
 
 
 def parse_snapshots(
     text: str, command: Command
 ) -> tuple[tuple[BackingFile, ...], tuple[Subvolume, ...]]:
     """Read the files and the subvolumes that are snapshots."""
-    files, *rest = listings(text, command)
-    subvolumes = rest[0] if rest else ()
-    return tuple(map(_file, files)), tuple(map(_subvolume, subvolumes))
+    files, *rest = listings(text, command, _file)
+    return tuple(files), tuple(map(_subvolume, rest[0] if rest else ()))
 
 
 def _subvolume(item: Item) -> Subvolume:

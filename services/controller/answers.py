@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from libs.core.ids import Slot, SnapshotId, VolumeId
 from libs.core.images import Layout
-from libs.core.paths import DevicePath
 from libs.core.size import round_down
+from libs.csikit.packed import PackedVolumes
 from libs.rdsclient.model import FileDisk, Pool
 from protos.gen.csi import v1 as csi
 from services.controller.plan.snapshots import Snapshot
@@ -19,6 +20,7 @@ from services.controller.sites import Site
 _PUBLISH_KEYS = dict(
     zip(RECONNECT_KEYS, ("ctrl_loss_tmo", "reconnect_delay", "keep_alive_tmo"), strict=True)
 )
+_SOUND = "the device exports it"
 _SOUND_STATES = frozenset({"", "clean", "active"})
 
 
@@ -33,7 +35,17 @@ class Listed:
 
 
 def render_volume(volume: str, disk: FileDisk, site: Site, nvme_address: str) -> csi.Volume:
-    """Return the CSI volume for a disk; the context has the keys that nodes and people read."""
+    """Return the CSI volume for a disk."""
+    return csi.Volume(
+        capacity_bytes=disk.size,
+        volume_id=volume,
+        volume_context=_context(disk, site, nvme_address),
+        accessible_topology=[csi.Topology(segments=site.topology)] if site.topology else [],
+    )
+
+
+def _context(disk: FileDisk, site: Site, nvme_address: str) -> dict[str, str]:
+    """Return the keys that nodes and people read."""
     context = {
         "rdsAddress": site.settings.rds_address,
         "nvmeAddress": nvme_address,
@@ -41,12 +53,7 @@ def render_volume(volume: str, disk: FileDisk, site: Site, nvme_address: str) ->
     }
     if disk.export is not None:
         context |= {"nvmePort": str(disk.export.port), "nqn": disk.export.nqn}
-    return csi.Volume(
-        capacity_bytes=disk.size,
-        volume_id=volume,
-        volume_context=context,
-        accessible_topology=_topology(site),
-    )
+    return context
 
 
 def render_new_volume(wanted: NewVolume, disk: FileDisk, site: Site) -> csi.Volume:
@@ -76,21 +83,28 @@ def _source(source: Source, site: Site) -> csi.VolumeContentSource:
     return csi.VolumeContentSource(volume=volume)
 
 
-def _topology(site: Site) -> list[csi.Topology]:
-    return [csi.Topology(segments=site.topology)] if site.topology else []
+def render_page(
+    page: Iterable[tuple[Listed, Iterable[Attachment]]], next_token: str
+) -> csi.ListVolumesResponse:
+    """Return a page of a listing."""
+    return PackedVolumes([_entry(*entry) for entry in page], next_token)
 
 
-def render_entry(listed: Listed, attachments: Iterable[Attachment]) -> csi.ListVolumesResponseEntry:
-    """Return one entry of a listing."""
-    return csi.ListVolumesResponseEntry(
-        volume=render_volume(
-            listed.id, listed.disk, listed.site, listed.site.settings.nvme_address
-        ),
-        status=csi.ListVolumesResponseVolumeStatus(
-            published_node_ids=_holders(attachments),
-            volume_condition=render_condition(listed.disk, listed.pools),
-        ),
-    )
+def _entry(listed: Listed, attachments: Iterable[Attachment]) -> dict[str, Any]:
+    site, disk = listed.site, listed.disk
+    problems = _problems(disk, listed.pools)
+    return {
+        "volume": {
+            "capacity_bytes": disk.size,
+            "volume_id": listed.id,
+            "volume_context": _context(disk, site, site.settings.nvme_address),
+            "accessible_topology": [{"segments": site.topology}] if site.topology else [],
+        },
+        "status": {
+            "published_node_ids": _holders(attachments),
+            "volume_condition": {"abnormal": bool(problems), "message": problems or _SOUND},
+        },
+    }
 
 
 def render_found_volume(
@@ -98,11 +112,14 @@ def render_found_volume(
 ) -> csi.ControllerGetVolumeResponse:
     """Return what ControllerGetVolume says of a volume."""
     address = listed.site.settings.nvme_address
+    problems = _problems(listed.disk, listed.pools)
     return csi.ControllerGetVolumeResponse(
         volume=render_volume(listed.id, listed.disk, listed.site, address),
         status=csi.ControllerGetVolumeResponseVolumeStatus(
             published_node_ids=_holders(attachments),
-            volume_condition=render_condition(listed.disk, listed.pools),
+            volume_condition=csi.VolumeCondition(
+                abnormal=bool(problems), message=problems or _SOUND
+            ),
         ),
     )
 
@@ -111,9 +128,9 @@ def _holders(attachments: Iterable[Attachment]) -> list[str]:
     return sorted({claim.node for claim in attachments if claim.attached})
 
 
-def render_condition(disk: FileDisk, pools: Iterable[Pool]) -> csi.VolumeCondition:
-    """Return whether a volume is in order, and what is wrong with it if not."""
-    name = DevicePath(disk.path).pool
+def _problems(disk: FileDisk, pools: Iterable[Pool]) -> str:
+    """Return what is wrong with a volume; nothing if it is in order."""
+    name = disk.path[1:].split("/", 1)[0]
     pool = next((pool for pool in pools if pool.mount_point == name), None)
     problems = []
     if disk.export is None:
@@ -122,9 +139,7 @@ def render_condition(disk: FileDisk, pools: Iterable[Pool]) -> csi.VolumeConditi
         problems.append(f"pool {name} is not mounted")
     elif pool.state not in _SOUND_STATES:
         problems.append(f"pool {name} is {pool.state}")
-    return csi.VolumeCondition(
-        abnormal=bool(problems), message="; ".join(problems) or "the device exports it"
-    )
+    return "; ".join(problems)
 
 
 def render_capacity(

@@ -188,8 +188,7 @@ class ControllerServicer(csi.ControllerBase):
     async def list_volumes(self, message: csi.ListVolumesRequest) -> csi.ListVolumesResponse:
         """List volumes, a page at a time."""
         page, token = await self._catalog.volumes(*volumes.parse_page(message))
-        entries = [answers.render_entry(listed, held) for listed, held in page]
-        return csi.ListVolumesResponse(entries=entries, next_token=token)
+        return answers.render_page(page, token)
 
     async def controller_get_volume(
         self, message: csi.ControllerGetVolumeRequest

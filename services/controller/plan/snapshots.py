@@ -103,16 +103,16 @@ def plan_snapshot(
         Unsupported: the volume lies where no snapshot can be taken.
     """
     slot, disk = wanted.snapshot.slot, from_.seen.disk
-    if seen is None:
-        pool = DevicePath(disk.path).pool if disk else from_.seen.asked_pool
-        return (Look(slot, pool),)
+    pool = DevicePath(disk.path).pool if disk else terms.pool
     there = snapshot_in(seen)
-    if there is not None:
+    if seen is not None and there is not None:
         if there.source != wanted.volume.slot.text:
             raise Conflict(f"snapshot {wanted.snapshot} exists, but of volume {there.source}")
         return _remove_dead(seen, terms)
     if disk is None:
         raise NotFound(f"volume {wanted.volume} does not exist")
+    if seen is None or seen.asked_pool != pool:
+        return (Look(slot, pool),)
     image = Image.parse(disk.path)
     if image is None:
         raise Unsupported(f"the backing file {disk.path} is not where this driver puts them")

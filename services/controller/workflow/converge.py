@@ -41,13 +41,17 @@ def terms_of(site: Site) -> Terms:
     return Terms(limits, settings.volume_base_paths, int(time.time()))
 
 
-async def converge(device: Device, plan: Plan) -> SlotState | None:
+async def converge(device: Device, plan: Plan, seen: SlotState | None = None) -> SlotState | None:
     """Apply what the plan says until it says that nothing is left; return what was seen last.
+
+    Args:
+        device: the device.
+        plan: what is to be done.
+        seen: what has been seen already, if anything has.
 
     Raises:
         Refused: the device accepts the commands and does not end up as they say.
     """
-    seen: SlotState | None = None
     for _ in range(_ROUNDS):
         steps = plan(seen)
         if not steps:

@@ -125,7 +125,7 @@ def test_what_is_rendered_as_json_reads_back(
 
     reader = Reader(text, as_json=True)
 
-    assert reader.listing() == listing
+    assert list(reader.items()) == listing
     reader.finish()
 
 
@@ -196,7 +196,7 @@ def test_reading_takes_time_in_proportion_to_the_length(unit: str) -> None:
             started = time.process_time()
             try:
                 list(read_entries(text))
-                Reader("[" + text, as_json=True).listing()
+                list(Reader("[" + text, as_json=True).items())
             except RdsCsiError:
                 pass
             best = min(best, time.process_time() - started)

@@ -1,0 +1,202 @@
+"""The controller over its real socket: simulated device and controller each in its own process."""
+
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from grpclib.client import UnaryUnaryMethod
+
+from bench.measure import Load, Operation, Row, measure, row
+from demo.processes import DeviceView, House, open_house
+from libs.csikit.packed import message_class
+from libs.mockrds.device import Device
+from libs.mockrds.files import Pool
+from libs.mockrds.store import Store
+from protos.gen.csi import v1 as csi
+
+_MIB = 2**20
+_PAGE = 500
+_MODE = csi.VolumeCapabilityAccessModeMode
+_POOLS = ("--pool=raid10=100T:xfs", "--pool=btr=100T:btrfs")
+
+
+def _capability() -> csi.VolumeCapability:
+    return csi.VolumeCapability(
+        block=csi.VolumeCapabilityBlockVolume(),
+        access_mode=csi.VolumeCapabilityAccessMode(mode=_MODE.SINGLE_NODE_WRITER),
+    )
+
+
+def _volume(number: int) -> str:
+    return f"pvc-00000000-0000-0000-0000-{number:012}"
+
+
+def _operations(controller: csi.ControllerStub, layout: dict[str, str]) -> dict[str, Operation]:
+    """Return the calls of a volume's life, in their order; each is one operation."""
+
+    async def create(number: int) -> None:
+        await controller.create_volume(
+            csi.CreateVolumeRequest(
+                name=_volume(number),
+                capacity_range=csi.CapacityRange(required_bytes=16 * _MIB),
+                volume_capabilities=[_capability()],
+                parameters=layout,
+            )
+        )
+
+    async def publish(number: int) -> None:
+        await controller.controller_publish_volume(
+            csi.ControllerPublishVolumeRequest(
+                volume_id=_volume(number), node_id="worker-1", volume_capability=_capability()
+            )
+        )
+
+    async def expand(number: int) -> None:
+        await controller.controller_expand_volume(
+            csi.ControllerExpandVolumeRequest(
+                volume_id=_volume(number),
+                capacity_range=csi.CapacityRange(required_bytes=32 * _MIB),
+                volume_capability=_capability(),
+            )
+        )
+
+    async def unpublish(number: int) -> None:
+        await controller.controller_unpublish_volume(
+            csi.ControllerUnpublishVolumeRequest(volume_id=_volume(number), node_id="worker-1")
+        )
+
+    async def snapshot(number: int) -> None:
+        await controller.create_snapshot(
+            csi.CreateSnapshotRequest(name=f"s{number}", source_volume_id=_volume(number))
+        )
+
+    async def drop_snapshot(number: int) -> None:
+        await controller.delete_snapshot(csi.DeleteSnapshotRequest(snapshot_id=f"snap-s{number}"))
+
+    async def delete(number: int) -> None:
+        await controller.delete_volume(csi.DeleteVolumeRequest(volume_id=_volume(number)))
+
+    return {
+        "CreateVolume": create,
+        "ControllerPublishVolume": publish,
+        "ControllerExpandVolume": expand,
+        "ControllerUnpublishVolume": unpublish,
+        "CreateSnapshot": snapshot,
+        "DeleteSnapshot": drop_snapshot,
+        "DeleteVolume": delete,
+    }
+
+
+async def bench_calls(loads: Sequence[Load]) -> AsyncIterator[Row]:
+    """Take volumes through their lives under each load, as files and as subvolumes."""
+    layouts = {
+        "file": {},
+        "subvolume": {"layout": "subvolume", "volumePath": "/btr/volumes"},
+    }
+    for load in loads:
+        flags = (*_POOLS, f"--latency={load.latency_ms}")
+        for layout, parameters in layouts.items():
+            with tempfile.TemporaryDirectory() as directory:
+                async with open_house(
+                    Path(directory),
+                    flags,
+                    volume_base_paths="/raid10/volumes,/btr/volumes",
+                    log_level="warning",
+                ) as house:
+                    await _warm(house)
+                    operations = _operations(house.controller, parameters)
+                    for name, operation in operations.items():
+                        yield await _measured(f"{name} ({layout})", load, operation, house)
+
+
+async def _measured(name: str, load: Load, operation: Operation, house: House) -> Row:
+    await house.device.new_commands()
+    measured = await measure(name, load, operation, lambda: 0)
+    trips = await _round_trips(house.device)
+    return replace(
+        measured,
+        round_trips_per_op=round(trips / load.count, 3),
+        rss_mib=_resident_mib(house.controller_pid),
+    )
+
+
+async def _warm(house: House) -> None:
+    """Have the release of the device known, as it is after the first moment of a controller."""
+    await house.controller.list_volumes(csi.ListVolumesRequest())
+
+
+async def _round_trips(device: DeviceView) -> int:
+    alive = ':put "alive"'
+    return sum(line != alive for line in await device.new_commands())
+
+
+def _resident_mib(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
+    return round(int(line.split()[1]) / 1024, 1)
+
+
+async def bench_listing(count: int) -> AsyncIterator[Row]:
+    """List very many volumes page by page, at 0 and 200 ms."""
+    for latency in (0.0, 200.0):
+        with tempfile.TemporaryDirectory() as directory:
+            data = Path(directory) / "data"
+            _fill(data, count)
+            flags = (*_POOLS, f"--latency={latency}", f"--data={data}")
+            async with open_house(Path(directory), flags, log_level="warning") as house:
+                await house.device.new_commands()
+                started = perf_counter()
+                times = await _list(house, count)
+                total = perf_counter() - started
+                trips = await _round_trips(house.device)
+                listed = row(f"ListVolumes, {count} volumes", Load(1, latency, 1), times, total, 0)
+                yield replace(
+                    listed,
+                    ops_per_s=round(count / total, 1),
+                    round_trips_per_op=trips,
+                    rss_mib=_resident_mib(house.controller_pid),
+                    note=f"{len(times)} pages of {_PAGE}; ops/s are volumes/s; trips in all",
+                )
+
+
+async def _list(house: House, count: int) -> list[float]:
+    # Read by protobuf's own decoder: a sidecar does not spend its time in Python either.
+    call: Any = UnaryUnaryMethod(
+        house.controller.channel,
+        "/csi.v1.Controller/ListVolumes",
+        csi.ListVolumesRequest,
+        message_class("csi.v1.ListVolumesResponse"),
+    )
+    times, seen, token = [], 0, ""
+    while True:
+        started = perf_counter()
+        page = await call(csi.ListVolumesRequest(max_entries=_PAGE, starting_token=token))
+        times.append(perf_counter() - started)
+        seen, token = seen + len(page.entries), page.next_token
+        if not token:
+            break
+    if seen != count:
+        raise AssertionError(f"{seen} volumes were listed, not {count}")
+    return times
+
+
+def _fill(data: Path, count: int) -> None:
+    device = Device(pools=[Pool("raid10", 100 * 2**40), Pool("btr", 100 * 2**40, "btrfs")])
+    fresh = device.add_disk
+    for number in range(count):
+        slot = _volume(number)
+        fresh(
+            {
+                "type": "file",
+                "slot": slot,
+                "file-path": f"/raid10/volumes/{slot}.img",
+                "file-size": 16 * _MIB,
+                "mount-filesystem": False,
+                "nvme-tcp-export": True,
+                "nvme-tcp-server-nqn": f"nqn.2000-02.com.mikrotik:{slot}",
+            }
+        )
+    Store(data).save(device)
