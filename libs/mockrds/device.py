@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from libs.mockrds.errors import ConsoleError
-from libs.mockrds.files import FileStore, Pool
+from libs.mockrds.files import Pool
+from libs.mockrds.subvolumes import SubvolumeStore
 from libs.mockrds.values import Item, Scalar, parse_size
 
 # Property: (default, kind). A kind of None is fixed: it cannot be set.
@@ -41,12 +43,26 @@ _DISK_TYPES = frozenset({"file"})
 _FILE_DISKS = (7, 17)
 
 
+@cache
+def _release_of(version: str) -> tuple[int, int]:
+    major, minor = re.match(r"(\d+)\.(\d+)", version).groups()  # type: ignore[union-attr] # set by us
+    return int(major), int(minor)
+
+
+@cache
+def _hidden(version: str) -> frozenset[str]:
+    """Return the properties that a listing of a release leaves out."""
+    newer = {name for name, since in _SINCE.items() if since > _release_of(version)}
+    return _SECRET | newer
+
+
 @dataclass(slots=True)
 class Disk:
     """A disk item."""
 
     id: str
     properties: dict[str, Scalar]
+    shown: tuple[dict[str, Scalar], str, Item] | None = field(default=None, compare=False)
 
     @property
     def file_name(self) -> str:
@@ -54,24 +70,8 @@ class Disk:
         return str(self.properties["file-path"]).lstrip("/")
 
 
-@dataclass(slots=True)
-class Subvolume:
-    """A Btrfs subvolume: a directory of its pool that can be snapshotted."""
-
-    id: str
-    label: str
-    fullname: str
-    parent: str = ""
-    read_only: bool = False
-
-    @property
-    def directory(self) -> str:
-        """Where its files are, as `/file` spells it."""
-        return f"{self.label}/{self.fullname}"
-
-
 @dataclass(kw_only=True)
-class Device(FileStore):
+class Device(SubvolumeStore):
     """A RouterOS device with storage. Every method is one uninterrupted change.
 
     Attributes:
@@ -86,16 +86,13 @@ class Device(FileStore):
     identity: str = "rds"
     strict_empty: bool = False
     disks: list[Disk] = field(default_factory=list)
-    subvolumes: list[Subvolume] = field(default_factory=list)
     read_only_user: bool = False
     json_decimals: bool = False
-    next_id: int = 0x20
 
     @property
     def release(self) -> tuple[int, int]:
         """Major and minor of the version."""
-        major, minor = re.match(r"(\d+)\.(\d+)", self.version).groups()  # type: ignore[union-attr] # set by us
-        return int(major), int(minor)
+        return _release_of(self.version)
 
     def knows(self, name: str) -> bool:
         """Whether a disk item has a property of this name in this release."""
@@ -118,7 +115,7 @@ class Device(FileStore):
             if not properties[needed]:
                 raise ConsoleError(f"failure: {needed} must be specified")
         self._check_unique(properties, None)
-        disk = Disk(f"*{self._take_id():X}", properties)
+        disk = Disk(f"*{self.take_id():X}", properties)
         # A file that is there already is taken as it is: what the device does is not known.
         wanted = max(self.files.get(disk.file_name, 0), int(properties["file-size"]))
         if not wanted:
@@ -149,13 +146,24 @@ class Device(FileStore):
         for disk in self._addressed(ids):
             self.disks.remove(disk)
 
+    def used_files(self) -> set[str]:
+        """Return the names of the files that disk items use."""
+        return {disk.file_name for disk in self.disks}
+
     def list_disks(self) -> list[Item]:
         """Return the properties of all disk items, pools first."""
         pools = [self._pool_item(i, pool) for i, pool in enumerate(self.pools)]
         return [*pools, *map(self._disk_item, self.disks)]
 
     def _disk_item(self, disk: Disk) -> Item:
-        shown = {k: v for k, v in disk.properties.items() if k not in _SECRET and self.knows(k)}
+        known = disk.shown
+        if known is None or known[:2] != (disk.properties, self.version):
+            known = disk.shown = (dict(disk.properties), self.version, self._shown(disk))
+        return known[2]
+
+    def _shown(self, disk: Disk) -> Item:
+        hidden = _hidden(self.version)
+        shown = {k: v for k, v in disk.properties.items() if k not in hidden}
         # In the order of recorded output; what is fixed for a file disk is filled in.
         first = {name: shown.pop(name) for name in ("type", "slot")}
         fixed: Item = {"slot-default": "", "parent": "", "fs": "-"}
@@ -179,10 +187,6 @@ class Device(FileStore):
                 "state": pool.state,
             }
         return item
-
-    def _take_id(self) -> int:
-        self.next_id += 1
-        return self.next_id
 
     def _addressed(self, ids: Iterable[str]) -> list[Disk]:
         ids = list(ids)
@@ -222,8 +226,8 @@ class Device(FileStore):
     def list_files(self) -> list[Item]:
         """Return the properties of all files."""
         return [
-            {".id": f"*F{i:X}", "name": name, "type": "file", "size": self.files[name]}
-            for i, name in enumerate(sorted(self.files))
+            {".id": f"*F{i:X}", "name": name, "type": "file", "size": size}
+            for i, (name, size) in enumerate(sorted(self.files.items()))
         ]
 
     def remove_files(self, ids: Iterable[str]) -> None:
@@ -233,50 +237,9 @@ class Device(FileStore):
         if any(i not in names for i in ids) or (not ids and self.strict_empty):
             raise ConsoleError("no such item")
         for name in [names[i] for i in ids]:
-            if any(disk.file_name == name for disk in self.disks):
+            if name in self.used_files():
                 raise ConsoleError("failure: file is in use")
             self.drop_file(name)
-
-    # Btrfs
-
-    def list_subvolumes(self) -> list[Item]:
-        """Return the properties of all subvolumes."""
-        return [
-            {
-                ".id": sub.id,
-                "fs": sub.label,
-                "parent": sub.parent,
-                "name": sub.fullname.rpartition("/")[2],  # it loses its folder (manual, Btrfs)
-                "fullname": sub.fullname,
-                "read-only": sub.read_only,
-            }
-            for sub in self.subvolumes
-        ]
-
-    def add_subvolume(self, label: str, name: str, parent: str, *, read_only: bool) -> None:
-        """Make a subvolume, or a snapshot that shares the content of its parent."""
-        pool = next((p for p in self.pools if p.mounted and p.mount_point == label), None)
-        if pool is None or pool.filesystem != "btrfs":
-            raise ConsoleError("input does not match any value of fs")
-        known = {sub.fullname: sub for sub in self.subvolumes if sub.label == label}
-        if name in known:
-            raise ConsoleError("failure: already have subvolume with such name")
-        if parent and parent not in known:
-            raise ConsoleError("input does not match any value of parent")
-        made = Subvolume(f"*B{self._take_id():X}", label, name, parent, read_only)
-        self.subvolumes.append(made)
-        if parent:
-            self.share(known[parent].directory + "/", made.directory + "/")
-
-    def remove_subvolumes(self, ids: Iterable[str]) -> None:
-        """Remove subvolumes with all that is in them, unless a disk uses a file in one."""
-        for sub in [sub for sub in self.subvolumes if sub.id in set(ids)]:
-            inside = [name for name in self.files if name.startswith(sub.directory + "/")]
-            if any(disk.file_name in inside for disk in self.disks):
-                raise ConsoleError("failure: subvolume is in use")
-            for name in inside:
-                self.drop_file(name)
-            self.subvolumes.remove(sub)
 
     # System
 

@@ -70,10 +70,17 @@ class Evaluator(ABC):
                 return lambda item: first(item) or second(item)
             case Binary("=", Property(name), Literal(value)):
                 wanted = comparable(value)
+                if isinstance(wanted, str) and wanted not in {"yes", "no"}:
+                    return lambda item: item.get(name, "") == wanted  # it is compared as it is
                 return lambda item: comparable(item.get(name)) == wanted
             case Binary("~", Property(name), Literal(value)):
-                pattern = compile_pattern(text_of(value))
-                return lambda item: pattern.search(text_of(item.get(name))) is not None
+                search = compile_pattern(text_of(value)).search
+
+                def matches(item: Item) -> bool:
+                    found = item.get(name, "")
+                    return search(found if isinstance(found, str) else text_of(found)) is not None
+
+                return matches
             case _:
                 return lambda item: self._truth(self._value(condition, item))
 

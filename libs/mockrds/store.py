@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from libs.mockrds.device import Device, Disk, Subvolume
+from libs.mockrds.device import Device, Disk
 from libs.mockrds.files import Pool
+from libs.mockrds.subvolumes import Subvolume
 
 _FILE = "device.json"
 
@@ -44,7 +45,7 @@ class Store:
         text = json.dumps(
             {
                 "pools": [dataclasses.asdict(pool) for pool in device.pools],
-                "disks": [dataclasses.asdict(disk) for disk in device.disks],
+                "disks": [{"id": disk.id, "properties": disk.properties} for disk in device.disks],
                 "files": device.files,
                 "shared": sorted(device.shared),
                 "subvolumes": [dataclasses.asdict(sub) for sub in device.subvolumes],
