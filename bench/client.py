@@ -70,7 +70,7 @@ def _verbs(rds: RdsClient) -> dict[str, Operation]:
             raise AssertionError(f"disk {number} was not made")
 
     async def read(number: int) -> None:
-        await rds.read_slot(_spec(number).slot, BASE.pool)
+        await rds.read_slot(_spec(number).slot)
 
     async def delete(number: int) -> None:
         spec = _spec(number)

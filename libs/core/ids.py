@@ -109,7 +109,7 @@ class _OnDevice:
     device: str = ""
 
     _FIELD: ClassVar[str] = "id"
-    _PREFIXES: ClassVar[tuple[str, ...]] = ()
+    _MANAGED: ClassVar[re.Pattern[str]] = re.compile("(?!)")
 
     @classmethod
     def parse(cls, text: str, field: str = "") -> Self:
@@ -132,8 +132,12 @@ class _OnDevice:
 
     @property
     def is_managed(self) -> bool:
-        """Whether this driver could have made it."""
-        return self.slot.text.startswith(self._PREFIXES)
+        """Whether this driver could have made it.
+
+        An ID that `from_name` never spells is somebody else's, even with the prefix: above all one
+        with dots, which the names of copies have (`libs.core.images`).
+        """
+        return self._MANAGED.fullmatch(self.slot.text) is not None
 
     def __str__(self) -> str:
         return self.text
@@ -144,7 +148,7 @@ class VolumeId(_OnDevice):
     """A volume's ID: its slot, and its device where that is not the default one."""
 
     _FIELD: ClassVar[str] = "volume_id"
-    _PREFIXES: ClassVar[tuple[str, ...]] = MANAGED_PREFIXES
+    _MANAGED: ClassVar[re.Pattern[str]] = re.compile(r"(?:pvc|vol)-[a-z0-9-]+", re.ASCII)
 
     @classmethod
     def from_name(cls, name: str, field: str = "name", device: str = "") -> Self:
@@ -170,7 +174,7 @@ class SnapshotId(_OnDevice):
     """A snapshot's ID, spelled like a volume's; nothing is ever exported under it."""
 
     _FIELD: ClassVar[str] = "snapshot_id"
-    _PREFIXES: ClassVar[tuple[str, ...]] = (SNAPSHOT_PREFIX,)
+    _MANAGED: ClassVar[re.Pattern[str]] = re.compile(r"snap-[a-z0-9-]+", re.ASCII)
 
     @classmethod
     def from_name(cls, name: str, field: str = "name", device: str = "") -> Self:

@@ -17,7 +17,7 @@ INNER_NAME = "volume" + IMAGE_SUFFIX
 
 _STEM = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*?)"
-    r"(?:[.](?P<made>[0-9a-f]{1,12})-(?P<size>[0-9a-f]{1,16})[.]of[.](?P<source>[A-Za-z0-9._-]+))?",
+    r"(?:[.](?P<made>[0-9a-f]{1,9})-(?P<size>[0-9a-f]{1,16})[.]of[.](?P<source>[A-Za-z0-9._-]+))?",
     re.ASCII,
 )
 

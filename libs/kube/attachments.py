@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from libs.core.errors import InvalidRequest
+from libs.core.ids import PVC_PREFIX, VolumeId
 from libs.kube.client import Object
 
 VOLUME_ATTACHMENTS = "/apis/storage.k8s.io/v1/volumeattachments"
@@ -68,6 +70,7 @@ class Claim:
         name: the name of the VolumeAttachment.
         uid: tells it from an earlier one of the same name.
         read_only: whether nobody may write to the volume.
+        is_orphan: whether its PersistentVolume is not known.
     """
 
     volume: str
@@ -77,6 +80,7 @@ class Claim:
     name: str
     uid: str = ""
     read_only: bool = False
+    is_orphan: bool = False
 
     @property
     def since(self) -> float:
@@ -89,15 +93,15 @@ class Claim:
 
 def read_attachment(item: Object, driver: str) -> VolumeAttachment | None:
     """Read a VolumeAttachment; None for another driver's."""
-    spec = item["spec"]
+    spec = item.get("spec") or {}
     if spec.get("attacher") != driver:
         return None
-    source = spec.get("source", {})
+    source = spec.get("source") or {}
     metadata = item["metadata"]
     return VolumeAttachment(
         name=metadata["name"],
         uid=metadata.get("uid") or "",
-        node=spec["nodeName"],
+        node=spec.get("nodeName") or "",
         volume=source.get("persistentVolumeName") or "",
         handle=_handle(source.get("inlineVolumeSpec")),
         attached=bool((item.get("status") or {}).get("attached")),
@@ -115,8 +119,9 @@ def read_volume(item: Object, driver: str) -> PersistentVolume | None:
     return PersistentVolume(
         name=item["metadata"]["name"],
         handle=_handle(spec),
-        read_only=bool(csi.get("readOnly")) or spec.get("accessModes") == _READ_ONLY_MODES,
-        claim=(claim["namespace"], claim["name"]) if claim.get("name") else None,
+        # Not `readOnly`: a node may still replay a journal when it mounts such a volume.
+        read_only=spec.get("accessModes") == _READ_ONLY_MODES,
+        claim=(claim.get("namespace") or "", claim["name"]) if claim.get("name") else None,
         attributes_class=spec.get("volumeAttributesClassName") or "",
     )
 
@@ -124,18 +129,30 @@ def read_volume(item: Object, driver: str) -> PersistentVolume | None:
 def join(attachment: VolumeAttachment, volume: PersistentVolume | None) -> Claim:
     """Return what an attachment claims.
 
-    One whose PersistentVolume is gone counts for the handle that is spelled like its name, as
-    external-provisioner makes them: a claim too many only delays, one too few loses data.
+    One whose PersistentVolume is gone counts for the handle that a volume of that name has: a claim
+    too many only delays, one too few loses data.
     """
+    handle = volume.handle if volume else attachment.handle
     return Claim(
-        volume=(volume.handle if volume else "") or attachment.handle or attachment.volume,
+        volume=handle or slot_of(attachment.volume),
         node=attachment.node,
         attached=attachment.attached,
         created=attachment.created,
         name=attachment.name,
         uid=attachment.uid,
         read_only=volume.read_only if volume else False,
+        is_orphan=volume is None,
     )
+
+
+def slot_of(volume: str) -> str:
+    """Return the slot that the PersistentVolume of this name has, if the driver made it."""
+    if volume.startswith(PVC_PREFIX):
+        return volume
+    try:
+        return VolumeId.from_name(volume).slot.text
+    except InvalidRequest:
+        return volume
 
 
 def join_all(

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, Generic, TypeVar
@@ -18,6 +19,8 @@ T = TypeVar("T")
 
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 15.0
+_SOUND_SECONDS = 1.0
+"""A watch that ends sooner was not ended in good order, and is not taken up at once."""
 
 
 class Watched(Generic[T]):
@@ -79,27 +82,40 @@ class Watched(Generic[T]):
         while True:
             try:
                 version = version or await self._list()
+                started = time.monotonic()
                 async for kind, item in self._kube.watch(
                     self._path, version, metadata_only=self._metadata_only
                 ):
                     version = self._take(kind, item) or version
+                if time.monotonic() - started > _SOUND_SECONDS:
                     pause = _FIRST_PAUSE
-                continue  # the server ends a watch now and then; it goes on where it was
+                    continue  # the server ends a watch now and then; it goes on where it was
             except WatchExpired:
                 version = ""
             except Unreachable as error:
                 version = ""
                 log.warning("watch broken off", path=self._path, reason=error.message)
+            except Exception:  # a bug must not end it unnoticed, with what is known going stale
+                version = ""
+                log.exception("watch failed", path=self._path)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 (to spread load)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _list(self) -> str:
         listing = await self._kube.list(self._path, metadata_only=self._metadata_only)
+        fresh = {item["metadata"]["name"]: self._read(item) for item in listing.items}
         self._items, self._by_index = {}, defaultdict(dict)
-        for item in listing.items:
-            self._put(item)
+        for name, value in fresh.items():
+            self._keep(name, value)
         self._synced.set()
         return listing.version or "0"
+
+    def _read(self, item: Object) -> T | None:
+        try:
+            return self._reduce(item)
+        except Exception:  # one odd object must not keep all others from being known
+            log.exception("object ignored", path=self._path, name=item["metadata"]["name"])
+            return None
 
     def _take(self, kind: str, item: Object) -> str:
         if kind == "DELETED":
@@ -111,7 +127,9 @@ class Watched(Generic[T]):
     def _put(self, item: Object) -> None:
         name = item["metadata"]["name"]
         self._drop(name)
-        value = self._reduce(item)
+        self._keep(name, self._read(item))
+
+    def _keep(self, name: str, value: T | None) -> None:
         if value is not None:
             self._items[name] = value
             self._by_index[self._index(value)][name] = value

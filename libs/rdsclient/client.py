@@ -51,10 +51,10 @@ class RdsClient(Session):
         command = commands.list_disks(await self.read_features(), prefixes)
         return await self.ask(command, partial(replies.parse_disks, command=command))
 
-    async def read_slot(self, slot: Slot, pool: str) -> SlotState:
-        """Read all about one slot, and the pool."""
+    async def read_slot(self, slot: Slot) -> SlotState:
+        """Read all about one slot, and the pools."""
         features = await self.read_features()
-        return await self._on(slot, pool, commands.read_slot(features, slot, pool))
+        return await self._on(slot, commands.read_slot(features, slot))
 
     async def read_pool(self, mount_point: str) -> Pool | None:
         """Read one pool; None when it is not mounted."""
@@ -63,37 +63,35 @@ class RdsClient(Session):
 
     async def ensure_disk(self, spec: DiskSpec) -> SlotState:
         """Create the disk where the slot is free and there is room."""
-        features = await self.read_features()
-        return await self._on(spec.slot, spec.path.pool, images.create_disk(features, spec))
+        features = await (self._subvolumes() if spec.branch else self.read_features())
+        return await self._on(spec.slot, images.create_disk(features, spec))
 
     async def ensure_size(self, slot: Slot, size: int, added: int, pool: str) -> SlotState:
         """Grow the disk to at least `size` bytes, where the pool has `added` bytes left."""
         features = await self.read_features()
         command = commands.grow_disk(features, slot, size, added, pool)
-        return await self._on(slot, pool, command)
+        return await self._on(slot, command)
 
-    async def ensure_export(self, slot: Slot, pool: str, *, exported: bool) -> SlotState:
+    async def ensure_export(self, slot: Slot, *, exported: bool) -> SlotState:
         """Offer the disk over NVMe/TCP, or stop offering it."""
         features = await self.read_features()
-        return await self._on(
-            slot, pool, commands.set_export(features, slot, pool, exported=exported)
-        )
+        return await self._on(slot, commands.set_export(features, slot, exported=exported))
 
     async def ensure_allowed_host(
-        self, slot: Slot, pool: str, host: str, *, only_fenced: bool = False
+        self, slot: Slot, host: str, *, only_fenced: bool = False
     ) -> SlotState:
         """Let only this host connect, of all disks or only of one that is restricted already.
 
         An empty text lifts the restriction.
         """
         features = await self.read_features()
-        command = commands.set_allowed_host(features, slot, pool, host, only_fenced=only_fenced)
-        return await self._on(slot, pool, command)
+        command = commands.set_allowed_host(features, slot, host, only_fenced=only_fenced)
+        return await self._on(slot, command)
 
-    async def ensure_password(self, slot: Slot, pool: str, password: Secret) -> SlotState:
+    async def ensure_password(self, slot: Slot, password: Secret) -> SlotState:
         """Let only hosts connect that know the secret; an empty one lifts the restriction."""
         features = await self.read_features()
-        return await self._on(slot, pool, commands.set_password(features, slot, pool, password))
+        return await self._on(slot, commands.set_password(features, slot, password))
 
     async def ensure_absent(
         self, slot: Slot, path: DevicePath, branch: Branch | None = None, *, copied: bool = False
@@ -104,7 +102,7 @@ class RdsClient(Session):
         """
         features = await self.read_features()
         command = images.remove_disk(features, slot, path, branch, copied=copied)
-        return await self._on(slot, path.pool, command)
+        return await self._on(slot, command)
 
     async def list_pool_disks(self, mount_point: str) -> tuple[FileDisk, ...]:
         """List every file disk in a pool, whoever it belongs to."""
@@ -142,23 +140,23 @@ class RdsClient(Session):
         if not features.file_copy:
             raise Unsupported("copying a file needs RouterOS 7.23 or newer on the device")
         command = images.copy_image(features, slot, source, target, room)
-        return await self._on(slot, target.pool, command)
+        return await self._on(slot, command)
 
     async def ensure_file_absent(self, slot: Slot, path: DevicePath) -> SlotState:
         """Remove a file that no disk refers to."""
         features = await self.read_features()
-        return await self._on(slot, path.pool, images.remove_image(features, slot, path))
+        return await self._on(slot, images.remove_image(features, slot, path))
 
-    async def ensure_frozen(self, slot: Slot, pool: str, branch: Branch) -> SlotState:
+    async def ensure_frozen(self, slot: Slot, branch: Branch) -> SlotState:
         """Make a read-only snapshot of `branch.parent`, where the slot has none."""
         features = await self._subvolumes()
-        return await self._on(slot, pool, images.freeze_branch(features, slot, pool, branch))
+        return await self._on(slot, images.freeze_branch(features, slot, branch))
 
     async def ensure_branch_absent(self, slot: Slot, path: DevicePath, branch: Branch) -> SlotState:
         """Remove a subvolume whose file, at `path`, no disk refers to."""
         features = await self._subvolumes()
         command = images.remove_branch(features, slot, path, branch)
-        return await self._on(slot, path.pool, command)
+        return await self._on(slot, command)
 
     async def _subvolumes(self) -> Features:
         features = await self.read_features()
@@ -166,8 +164,8 @@ class RdsClient(Session):
             raise Unsupported("Btrfs subvolumes need RouterOS 7.18 or newer on the device")
         return features
 
-    async def _on(self, slot: Slot, pool: str, command: Command) -> SlotState:
-        parse = partial(replies.parse_slot, command=command, slot=slot, pool=pool)
+    async def _on(self, slot: Slot, command: Command) -> SlotState:
+        parse = partial(replies.parse_slot, command=command, slot=slot)
         return await self.ask(command, parse)
 
 

@@ -107,9 +107,15 @@ def pool_is(mount_point: str) -> str:
     return f"mount-point={quote(mount_point)}"
 
 
-def own_stem(name: str) -> str:
-    """Return a pattern for what a slot's file or subvolume may be called (`libs.core.images`)."""
-    return f"(^|/){literal_pattern(name)}([.][0-9a-f]+-[0-9a-f]+[.]of[.][^/]+)?"
+def own_stem(name: str, directory: str = "") -> str:
+    """Return a pattern for what a slot's file or subvolume may be called (`libs.core.images`).
+
+    Args:
+        name: the slot.
+        directory: only in this one; empty for everywhere.
+    """
+    begin = f"^{literal_pattern(directory)}/" if directory else "(^|/)"
+    return f"{begin}{literal_pattern(name)}([.][0-9a-f]+-[0-9a-f]+[.]of[.][^/]+)?"
 
 
 def copy_stem(name: str) -> str:
@@ -117,23 +123,23 @@ def copy_stem(name: str) -> str:
     return f"[.]of[.]{literal_pattern(name)}"
 
 
-def _state_of(features: Features, slot: Slot, pool: str) -> tuple[str, ...]:
+def _state_of(features: Features, slot: Slot) -> tuple[str, ...]:
     own, copy = own_stem(slot.text), copy_stem(slot.text)
     image = quote(f"{own}{IMAGE_ENDING}")
     either = f"({own}|{copy})"
     listings = (
         listing(features, "/disk", f"{slot_is(slot)} or file-path~{image}"),
         listing(features, "/file", f"name~{quote(either + IMAGE_ENDING)}"),
-        listing(features, "/disk", pool_is(pool)),
+        _pools(features),
     )
     if not features.subvolumes:
         return listings
     return (*listings, listing(features, SUBVOLUME, f"fullname~{quote(either + '$')}"))
 
 
-def on_slot(features: Features, slot: Slot, pool: str, *changes: str) -> Command:
-    """Return the line that makes changes, and then asks for all about a slot, and for a pool."""
-    state = _state_of(features, slot, pool)
+def on_slot(features: Features, slot: Slot, *changes: str) -> Command:
+    """Return the line that makes changes, and then asks for all about a slot, and for the pools."""
+    state = _state_of(features, slot)
     line = "; ".join((*changes, *((SAY_CHANGED,) if changes else ()), *state))
     return Command(line, changes=bool(changes), listings=len(state), json=features.json)
 
@@ -158,9 +164,13 @@ def check_alive() -> Command:
     return Command(':put "alive"')
 
 
+def _pools(features: Features) -> str:
+    return listing(features, "/disk", f"mount-point~{quote('.')}")
+
+
 def _has_prefix(prefixes: tuple[str, ...]) -> str:
     pattern = "^(" + "|".join(literal_pattern(prefix) for prefix in prefixes) + ")"
-    return f"slot~{quote(pattern)}"
+    return f"slot~{quote(pattern)} and type=file"
 
 
 def list_disks(features: Features, prefixes: tuple[str, ...]) -> Command:
@@ -172,14 +182,14 @@ def list_inventory(features: Features, prefixes: tuple[str, ...]) -> Command:
     """Ask for the same, and for every mounted pool."""
     listings = (
         listing(features, "/disk", _has_prefix(prefixes)),
-        listing(features, "/disk", f"mount-point~{quote('.')}"),
+        _pools(features),
     )
     return Command("; ".join(listings), listings=len(listings), json=features.json)
 
 
-def read_slot(features: Features, slot: Slot, pool: str) -> Command:
-    """Ask for all about one slot, and for a pool."""
-    return on_slot(features, slot, pool)
+def read_slot(features: Features, slot: Slot) -> Command:
+    """Ask for all about one slot, and for the pools."""
+    return on_slot(features, slot)
 
 
 def read_pool(features: Features, mount_point: str) -> Command:
@@ -203,23 +213,23 @@ def grow_disk(features: Features, slot: Slot, size: int, added: int, pool: str) 
     room = f"/disk/find where {pool_is(pool)} and free>={added}"
     change = f"/disk/set [{found}] file-size={size}"
     line = f":if (({count(found)} > 0) && ({count(room)} > 0)) do={{{change}}}"
-    return on_slot(features, slot, pool, line)
+    return on_slot(features, slot, line)
 
 
-def _set(features: Features, slot: Slot, pool: str, where: str, values: str) -> Command:
+def _set(features: Features, slot: Slot, where: str, values: str) -> Command:
     found = f"/disk/find where {where}"
     change = f":if ({count(found)} > 0) do={{/disk/set [{found}] {values}}}"
-    return on_slot(features, slot, pool, change)
+    return on_slot(features, slot, change)
 
 
-def set_export(features: Features, slot: Slot, pool: str, *, exported: bool) -> Command:
+def set_export(features: Features, slot: Slot, *, exported: bool) -> Command:
     """Offer a disk over NVMe/TCP, or stop offering it."""
     value = "yes" if exported else "no"
-    return _set(features, slot, pool, slot_is(slot), f"nvme-tcp-export={value}")
+    return _set(features, slot, slot_is(slot), f"nvme-tcp-export={value}")
 
 
 def set_allowed_host(
-    features: Features, slot: Slot, pool: str, host: str, *, only_fenced: bool = False
+    features: Features, slot: Slot, host: str, *, only_fenced: bool = False
 ) -> Command:
     """Let only this host connect; an empty text lifts the restriction.
 
@@ -228,19 +238,18 @@ def set_allowed_host(
     Args:
         features: what the release can do.
         slot: the disk.
-        pool: the pool to ask about.
         host: what the property is to be.
         only_fenced: leave a disk alone that is not restricted.
     """
     name = "nvme-tcp-server-allow-host-name"
     where = f'{slot_is(slot)} and {name}!=""' if only_fenced else slot_is(slot)
-    return _set(features, slot, pool, where, f"{name}={quote(host)}")
+    return _set(features, slot, where, f"{name}={quote(host)}")
 
 
-def set_password(features: Features, slot: Slot, pool: str, password: Secret) -> Command:
+def set_password(features: Features, slot: Slot, password: Secret) -> Command:
     """Let only hosts connect that know a secret; an empty one lifts the restriction."""
     token = quote(password.reveal())
-    command = _set(features, slot, pool, slot_is(slot), f"nvme-tcp-server-password={token}")
+    command = _set(features, slot, slot_is(slot), f"nvme-tcp-server-password={token}")
     return replace(command, secret=token)
 
 

@@ -28,6 +28,9 @@ from libs.rdsclient.model import Branch, DiskSpec, Features
 _SECONDS_PER_GIB = 0.05
 """Adding a disk of 100 GB was reported to take 2 to 5 seconds."""
 
+_ALONE = 60.0
+"""Seconds that no other command shares an exec with."""
+
 SNAPSHOT_FILES = "(^|/)snap-[^/]*[.]of[.][^/]+"
 
 
@@ -60,7 +63,7 @@ def create_disk(features: Features, spec: DiskSpec) -> Command:
     if spec.branch:
         add = f"{_ensure_branch(spec.branch)}; {add}"
     line = f":if ({' && '.join(conditions)}) do={{{add}}}"
-    command = on_slot(features, spec.slot, spec.path.pool, line)
+    command = on_slot(features, spec.slot, line)
     seconds = 0.0 if spec.adopts else spec.size / GIB * _SECONDS_PER_GIB
     return replace(command, seconds=seconds, secret=secret)
 
@@ -80,13 +83,14 @@ def _ensure_branch(branch: Branch, *, frozen: bool = False) -> str:
     return f":if ({found} = 0) do={{{add}}}"
 
 
-def freeze_branch(features: Features, slot: Slot, pool: str, branch: Branch) -> Command:
+def freeze_branch(features: Features, slot: Slot, branch: Branch) -> Command:
     """Make a read-only snapshot of `branch.parent` where the slot has none under any name."""
-    where = f"fs={quote(branch.label)} and fullname~{quote(own_stem(slot.text) + '$')}"
+    own = own_stem(slot.text, branch.name.rpartition("/")[0])
+    where = f"fs={quote(branch.label)} and fullname~{quote(own + '$')}"
     none = count(f"{SUBVOLUME}/find where {where}")
     source = count(f"{SUBVOLUME}/find where {_is_branch(branch.label, branch.parent)}")
     freeze = _ensure_branch(branch, frozen=True)
-    return on_slot(features, slot, pool, f":if (({none} = 0) && ({source} > 0)) do={{{freeze}}}")
+    return on_slot(features, slot, f":if (({none} = 0) && ({source} > 0)) do={{{freeze}}}")
 
 
 def copy_image(
@@ -103,11 +107,14 @@ def copy_image(
         target: the new file.
         room: bytes that the pool must have free.
     """
-    none = count(f"/file/find where name~{quote(own_stem(slot.text) + IMAGE_ENDING)}")
+    own = own_stem(slot.text, target.parent.file_name)
+    none = count(f"/file/find where name~{quote(own + IMAGE_ENDING)}")
     there = count(f"/file/find where name={quote(source.file_name)}")
     copy = f"/file/copy src={quote(source.file_name)} dst={quote(target.file_name)}"
     conditions = f"({none} = 0) && ({there} > 0) && {has_room(target.pool, room)}"
-    return on_slot(features, slot, target.pool, f":if ({conditions}) do={{{copy}}}")
+    command = on_slot(features, slot, f":if ({conditions}) do={{{copy}}}")
+    # It may be answered only when it is done, so nothing else is to wait for it in the same exec.
+    return replace(command, seconds=room / GIB * _SECONDS_PER_GIB + _ALONE)
 
 
 def remove_disk(
@@ -132,7 +139,7 @@ def remove_disk(
     lines = [f":if ({here}{no_copies}) do={{{remove}}}", *_remove_file(path, no_copies)]
     if branch:
         lines.append(_remove_branch(branch, path))
-    return on_slot(features, slot, path.pool, *lines)
+    return on_slot(features, slot, *lines)
 
 
 def _no_copies(features: Features, slot: Slot) -> str:
@@ -158,12 +165,12 @@ def _remove_branch(branch: Branch, path: DevicePath) -> str:
 
 def remove_image(features: Features, slot: Slot, path: DevicePath) -> Command:
     """Remove a file that no disk refers to."""
-    return on_slot(features, slot, path.pool, *_remove_file(path))
+    return on_slot(features, slot, *_remove_file(path))
 
 
 def remove_branch(features: Features, slot: Slot, path: DevicePath, branch: Branch) -> Command:
     """Remove a subvolume whose file no disk refers to; `path` is that file."""
-    return on_slot(features, slot, path.pool, _remove_branch(branch, path))
+    return on_slot(features, slot, _remove_branch(branch, path))
 
 
 def list_snapshots(features: Features) -> Command:

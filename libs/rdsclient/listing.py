@@ -27,7 +27,9 @@ _SPACE = re.compile(r"\s*")
 # An entry begins with its row number and flags, and one of the properties that come first. The
 # indentation tells it from a continued line, which the console indents further.
 _ENTRY = re.compile(
-    r"^ {0,3}\d+\s+(?:[A-Za-z*]{1,8}\s+)?(?=(?:type|slot|slot-default|name|fs)=)", re.MULTILINE
+    # Each flag has its own column, so there can be a space between two.
+    r"^ {0,3}\d+\s+(?:[A-Za-z*][A-Za-z* ]{0,15}\s+)?(?=(?:type|slot|slot-default|name|fs)=)",
+    re.MULTILINE,
 )
 _FLAGS_ONLY = re.compile(r"\s*(?:Flags|Columns):[^=]*", re.DOTALL)
 _KEY = re.compile(r"(?:^|(?<=\s))([a-z][a-z0-9-]*)=")
@@ -151,15 +153,16 @@ def read_entries(block: str) -> Iterator[Item]:
             if rest.strip():
                 raise error_from_text(rest.strip())
             return
-        yield _entry(block[first.start() :])
+        yield from _entries(block[first.start() :])
         return
     for start, stop in zip(starts, [*starts[1:], len(block)], strict=True):
         entry = block[start:stop]
         number = _ENTRY.match(entry)
-        yield _entry(entry[number.end() :] if number else entry)
+        yield from _entries(entry[number.end() :] if number else entry)
 
 
-def _entry(text: str) -> Item:
+def _entries(text: str) -> Iterator[Item]:
+    """Yield what a text without row numbers has: every entry begins with the same property."""
     item: dict[str, object] = {}
     at = 0
     length = len(text.rstrip())
@@ -169,10 +172,13 @@ def _entry(text: str) -> Item:
             raise GarbledReply(
                 "the device's listing cannot be read", detail=f"no property at {text[at:][:80]!r}"
             )
+        if key[1] == next(iter(item), None):
+            yield item
+            item = {}
         item[key[1]], at = _value(text, key.end())
         space = _SPACE.match(text, at)
         at = space.end() if space else at
-    return item
+    yield item
 
 
 def _value(text: str, at: int) -> tuple[str, int]:

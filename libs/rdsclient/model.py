@@ -230,8 +230,7 @@ class SlotState:
         users: disks in other slots whose backing file is one of those in `files`.
         subvolumes: those named as the slot's may be.
         branches: subvolumes that are copies of it.
-        pool: the pool that was asked about, None when it is not mounted.
-        asked_pool: the mount point that was asked about.
+        pools: the mounted pools.
     """
 
     slot: Slot
@@ -241,5 +240,8 @@ class SlotState:
     users: tuple[FileDisk, ...] = ()
     subvolumes: tuple[Subvolume, ...] = ()
     branches: tuple[Subvolume, ...] = ()
-    pool: Pool | None = None
-    asked_pool: str = ""
+    pools: tuple[Pool, ...] = ()
+
+    def pool(self, mount_point: str) -> Pool | None:
+        """Return one of the pools; None when it is not mounted."""
+        return next((pool for pool in self.pools if pool.mount_point == mount_point), None)

@@ -110,7 +110,7 @@ def parse_pool(text: str, command: Command) -> Pool | None:
     return _pool(items)
 
 
-def parse_slot(text: str, command: Command, slot: Slot, pool: str) -> SlotState:
+def parse_slot(text: str, command: Command, slot: Slot) -> SlotState:
     """Read the three listings with which every command on one slot ends."""
     items, files, pools, *rest = listings(text, command)
     disks = tuple(_file_disk(item) for item in items)
@@ -127,8 +127,7 @@ def parse_slot(text: str, command: Command, slot: Slot, pool: str) -> SlotState:
         copies=tuple(file for file in backing if not _belongs(file.path, slot)),
         subvolumes=tuple(s for s in subvolumes if _belongs(_path_in(s), slot)),
         branches=tuple(s for s in subvolumes if not _belongs(_path_in(s), slot)),
-        pool=_pool(pools),
-        asked_pool=pool,
+        pools=_pools(pools),
     )
 
 
@@ -150,7 +149,7 @@ def parse_files(text: str, command: Command) -> tuple[BackingFile, ...]:
 def parse_inventory(text: str, command: Command) -> tuple[tuple[FileDisk, ...], tuple[Pool, ...]]:
     """Read a listing of disk items, all of which must be file disks, and one of pools."""
     disks, pools = listings(text, command, _file_disk)
-    return tuple(disks), tuple(pool for item in pools if (pool := _pool([item])))
+    return tuple(disks), _pools(pools)
 
 
 def parse_snapshots(
@@ -209,9 +208,12 @@ def _scaled(text: str | None) -> int | None:
 
 
 def _file(item: Item) -> BackingFile:
-    size = item.get("size")
     path = "/" + _text(item, "name").lstrip("/")
-    return BackingFile(path, size if isinstance(size, int) else None)
+    try:
+        size = _number(item, "size")
+    except GarbledReply:
+        size = None  # rounded, as in the text form; not to be taken for nothing
+    return BackingFile(path, size)
 
 
 def _file_disk(item: Item) -> FileDisk:
@@ -231,6 +233,15 @@ def _file_disk(item: Item) -> FileDisk:
         )
     path = "/" + _text(item, "file-path").lstrip("/")
     return FileDisk(slot=slot, path=path, size=_number(item, "size"), export=export)
+
+
+def _pools(items: list[Item]) -> tuple[Pool, ...]:
+    """Return the pools among what is mounted; of other things the device tells no free space."""
+    pools = (_pool([item]) for item in items if "size" in item and "free" in item)
+    found = tuple(pool for pool in pools if pool is not None)
+    if len({pool.mount_point for pool in found}) < len(found):
+        raise GarbledReply("the device lists a mount point more than once", detail=repr(items))
+    return found
 
 
 def _pool(items: list[Item]) -> Pool | None:

@@ -26,8 +26,9 @@ _SOUND_STATES = frozenset({"", "clean", "active"})
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A volume in a listing, with the pools of its device."""
+    """A volume in a listing, with the pools of its device; `id` is the volume's text."""
 
+    volume: VolumeId
     id: str
     disk: FileDisk
     site: Site

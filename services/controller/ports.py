@@ -1,6 +1,6 @@
 """What the controller needs from outside, as Protocols; the values that cross are here too."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,8 +36,8 @@ class Device(Protocol):
     async def list_snapshots(self) -> tuple[tuple[BackingFile, ...], tuple[Subvolume, ...]]:
         """List the files and the subvolumes that are snapshots."""
 
-    async def read_slot(self, slot: Slot, pool: str) -> SlotState:
-        """Read all about one slot, and the pool."""
+    async def read_slot(self, slot: Slot) -> SlotState:
+        """Read all about one slot, and the pools."""
 
     async def read_pool(self, mount_point: str) -> Pool | None:
         """Read one pool; None when it is not mounted."""
@@ -48,15 +48,15 @@ class Device(Protocol):
     async def ensure_size(self, slot: Slot, size: int, added: int, pool: str) -> SlotState:
         """Grow the disk to `size` bytes where the pool has `added` left."""
 
-    async def ensure_export(self, slot: Slot, pool: str, *, exported: bool) -> SlotState:
+    async def ensure_export(self, slot: Slot, *, exported: bool) -> SlotState:
         """Offer the disk over NVMe/TCP, or stop offering it."""
 
     async def ensure_allowed_host(
-        self, slot: Slot, pool: str, host: str, *, only_fenced: bool = False
+        self, slot: Slot, host: str, *, only_fenced: bool = False
     ) -> SlotState:
         """Let only this host connect, of all disks or only of one that is restricted already."""
 
-    async def ensure_password(self, slot: Slot, pool: str, password: Secret) -> SlotState:
+    async def ensure_password(self, slot: Slot, password: Secret) -> SlotState:
         """Let only hosts connect that know the secret; an empty one lifts the restriction."""
 
     async def ensure_absent(
@@ -72,7 +72,7 @@ class Device(Protocol):
     async def ensure_file_absent(self, slot: Slot, path: DevicePath) -> SlotState:
         """Remove a file that no disk refers to."""
 
-    async def ensure_frozen(self, slot: Slot, pool: str, branch: Branch) -> SlotState:
+    async def ensure_frozen(self, slot: Slot, branch: Branch) -> SlotState:
         """Make a read-only snapshot of `branch.parent`, where the slot has none."""
 
     async def ensure_branch_absent(self, slot: Slot, path: DevicePath, branch: Branch) -> SlotState:
@@ -89,6 +89,7 @@ class Attachment:
         order: sorts the claims to one volume by age; the older goes first.
         since: when the claim was made, in seconds since 1970.
         read_only: whether it is a claim to read and never to write.
+        id: tells it from an earlier one of the same node.
     """
 
     node: str
@@ -96,6 +97,22 @@ class Attachment:
     order: tuple[str, str]
     since: float = 0.0
     read_only: bool = False
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A publication that was granted.
+
+    Attributes:
+        use: how the volume is to be used.
+        read_only: whether it is never written to.
+        claims: the IDs of the node's own claims that it answers.
+    """
+
+    use: str = ""
+    read_only: bool = False
+    claims: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +138,12 @@ class Cluster(Protocol):
         every older one is too. Without, the answer is no older than the question.
         """
 
-    async def by_volume(self) -> Mapping[str, tuple[Attachment, ...]]:
-        """Return the claims to all volumes, by volume ID, as far as is known."""
+    async def known_of(
+        self, volumes: Sequence[VolumeId]
+    ) -> Mapping[VolumeId, tuple[Attachment, ...]]:
+        """Return the claims to several volumes, as far as is known."""
 
-    async def record(self, volume: VolumeId, node: NodeId, *, use: str, read_only: bool) -> None:
+    async def record(self, volume: VolumeId, node: NodeId, grant: Grant) -> None:
         """Note that a volume was published to a node, where that is for us to note.
 
         Raises:

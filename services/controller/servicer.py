@@ -1,9 +1,18 @@
 """The CSI Controller service: parse, hand over, render. About five lines an RPC."""
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from libs.core.errors import Exhausted, InUse, InvalidRequest, NotFound, RdsCsiError
+from libs.core.errors import (
+    Conflict,
+    Exhausted,
+    InUse,
+    InvalidRequest,
+    NotFound,
+    RdsCsiError,
+    Unreachable,
+)
 from libs.core.ids import NodeId, SnapshotId, VolumeId
 from libs.csikit.keylock import KeyedTasks
 from protos.gen.csi import v1 as csi
@@ -88,6 +97,8 @@ class ControllerServicer(csi.ControllerBase):
     async def create_volume(self, message: csi.CreateVolumeRequest) -> csi.CreateVolumeResponse:
         """Provide a volume."""
         site, wanted = volumes.parse_create(message, self._sites)
+        if "rds" not in message.parameters and wanted.source is None:
+            await self._check_only_here(wanted.volume)
         unit = self._units[site.suffix]
         keys = [wanted.volume.text]
         if wanted.source is not None and not wanted.source.is_snapshot:
@@ -95,6 +106,19 @@ class ControllerServicer(csi.ControllerBase):
         disk = await self._tasks.run(tuple(keys), lambda: unit.volumes.create(wanted))
         self._catalog.forget()
         return csi.CreateVolumeResponse(volume=answers.render_new_volume(wanted, disk, site))
+
+    async def _check_only_here(self, volume: VolumeId) -> None:
+        """Check that no other device has the volume, from a call that chose it by topology.
+
+        A device that does not answer is passed over: a call that was cut off there is repeated by
+        the provisioner with the same topology.
+        """
+        others = [unit for unit in self._units.values() if unit.site.suffix != volume.device]
+        for unit in others:
+            there = VolumeId(volume.slot, unit.site.suffix)
+            with contextlib.suppress(Unreachable):
+                if await unit.volumes.has(there):
+                    raise Conflict(f"volume {there} exists on device {unit.site.name}")
 
     async def delete_volume(self, message: csi.DeleteVolumeRequest) -> csi.DeleteVolumeResponse:
         """Remove a volume."""
@@ -197,8 +221,8 @@ class ControllerServicer(csi.ControllerBase):
         volume = VolumeId.parse(message.volume_id)
         unit = self._of(volume)
         disk, pool = await unit.volumes.read(volume)
-        held = (await self._cluster.by_volume()).get(volume.text, ())
-        listed = answers.Listed(volume.text, disk, unit.site, (pool,) if pool else ())
+        held = (await self._cluster.known_of([volume]))[volume]
+        listed = answers.Listed(volume, volume.text, disk, unit.site, (pool,) if pool else ())
         return answers.render_found_volume(listed, held)
 
     async def get_capacity(self, message: csi.GetCapacityRequest) -> csi.GetCapacityResponse:

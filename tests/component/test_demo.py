@@ -24,7 +24,7 @@ async def test_it_ends_with_an_empty_device_and_shows_every_call() -> None:
 
 
 async def test_whatever_is_left_on_the_device_is_seen(tmp_path: Path) -> None:
-    async with open_house(tmp_path, latency=0) as house:
+    async with open_house(tmp_path) as house:
         for step in WALK[:3]:
             await step.call(house)
         left = await house.device.leftovers()

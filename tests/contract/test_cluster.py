@@ -11,7 +11,7 @@ from libs.core.ids import NodeId, VolumeId
 from libs.kube.client import open_kube
 from services.controller.adapters.cluster import ClusterOptions, open_kube_cluster
 from services.controller.adapters.memory import MemoryCluster
-from services.controller.ports import Cluster
+from services.controller.ports import Cluster, Grant
 from tests.fakes.apiserver import NODES, ApiServer, running_api
 
 DRIVER = "rds.csi.srvlab.io"
@@ -28,7 +28,7 @@ class World:
     detached: Callable[[VolumeId, NodeId], Awaitable[None]]
 
     async def publish(self, volume: VolumeId, node: str) -> None:
-        await self.cluster.record(volume, NodeId.parse(node), use="x", read_only=False)
+        await self.cluster.record(volume, NodeId.parse(node), Grant())
         await self.attached(volume, NodeId.parse(node))
 
     async def unpublish(self, volume: VolumeId, node: str | None) -> None:

@@ -24,7 +24,7 @@ async def test_files_are_listed_copied_where_that_can_be_and_removed(under: Unde
             await under.rds.ensure_copy(slot, spec.path, copy, SIZE)
         return
     made = await under.rds.ensure_copy(slot, spec.path, copy, SIZE)
-    source = await under.rds.read_slot(spec.slot, under.base.pool)
+    source = await under.rds.read_slot(spec.slot)
     again = await under.rds.ensure_copy(slot, spec.path, under.base.image_of(slot), SIZE)
     listed = await under.rds.list_files(under.base)
     kept = await under.rds.ensure_file_absent(spec.slot, spec.path)
@@ -71,13 +71,13 @@ async def test_volumes_in_subvolumes_are_made_frozen_cloned_and_removed(under: U
     spec = DiskSpec(volume.slot, volume.path, SIZE, nqn, 4420, branch=branch)
     if not (await under.rds.read_features()).subvolumes:
         with pytest.raises(Unsupported, match=r"7\.18"):
-            await under.rds.ensure_frozen(frozen.slot, "tank", freeze)
+            await under.rds.ensure_frozen(frozen.slot, freeze)
         return
 
     made = await under.rds.ensure_disk(spec)
-    snapshot = await under.rds.ensure_frozen(frozen.slot, "tank", freeze)
+    snapshot = await under.rds.ensure_frozen(frozen.slot, freeze)
     again = await under.rds.ensure_frozen(
-        frozen.slot, "tank", replace(freeze, name="volumes/snap-t-a.7-1.of.x")
+        frozen.slot, replace(freeze, name="volumes/snap-t-a.7-1.of.x")
     )
     cloned = await under.rds.ensure_disk(
         DiskSpec(

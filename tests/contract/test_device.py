@@ -57,7 +57,7 @@ async def test_the_listing_has_every_disk_of_the_prefix_and_no_other(under: Unde
 async def test_a_dot_in_a_name_is_a_dot_and_nothing_else(under: Under) -> None:
     await under.rds.ensure_disk(under.spec("bxc"))
 
-    state = await under.rds.read_slot(under.slot("b.c"), under.base.pool)
+    state = await under.rds.read_slot(under.slot("b.c"))
 
     assert (state.disk, state.files, state.users) == (None, (), ())
 
@@ -72,15 +72,15 @@ async def test_a_disk_grows_and_does_not_shrink(under: Under) -> None:
 
 
 async def test_an_export_is_switched_restricted_and_protected(under: Under) -> None:
-    spec, pool = under.spec("a"), under.base.pool
+    spec = under.spec("a")
     await under.rds.ensure_disk(spec)
     host = "nqn.2014-08.org.nvmexpress:uuid:0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 
-    off = await under.rds.ensure_export(spec.slot, pool, exported=False)
-    on = await under.rds.ensure_export(spec.slot, pool, exported=True)
-    restricted = await under.rds.ensure_allowed_host(spec.slot, pool, host)
-    protected = await under.rds.ensure_password(spec.slot, pool, Secret('s"e$c;r}e]t'))
-    lifted = await under.rds.ensure_allowed_host(spec.slot, pool, "")
+    off = await under.rds.ensure_export(spec.slot, exported=False)
+    on = await under.rds.ensure_export(spec.slot, exported=True)
+    restricted = await under.rds.ensure_allowed_host(spec.slot, host)
+    protected = await under.rds.ensure_password(spec.slot, Secret('s"e$c;r}e]t'))
+    lifted = await under.rds.ensure_allowed_host(spec.slot, "")
 
     exports = [s.disk.export for s in (off, on, restricted, protected, lifted) if s.disk]
     assert exports[0] is None
@@ -127,7 +127,7 @@ async def test_nothing_is_made_where_there_is_no_room(under: Under) -> None:
         state = await under.rds.ensure_disk(spec)
         assert state.disk is None
 
-    state = await under.rds.read_slot(spec.slot, under.base.pool)
+    state = await under.rds.read_slot(spec.slot)
     assert (state.disk, state.files) == (None, ())
 
 

@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
-from libs.core.ids import NodeId, VolumeId
+from libs.core.errors import InvalidRequest
+from libs.core.ids import NodeId, Nqn, VolumeId
 from libs.kube.attachments import (
     NODES,
     PERSISTENT_VOLUMES,
@@ -20,13 +21,14 @@ from libs.kube.attachments import (
     join_all,
     read_attachment,
     read_volume,
+    slot_of,
 )
 from libs.kube.client import KubeClient, Object
 from libs.kube.machines import machine_of_claim
 from libs.kube.watched import Watched, open_watched
 from services.controller.adapters.annotations import Annotator
 from services.controller.adapters.shared import Shared
-from services.controller.ports import Attachment, Node
+from services.controller.ports import Attachment, Grant, Node
 
 log = structlog.get_logger(__name__)
 
@@ -72,10 +74,10 @@ class KubeCluster:
             kube, PERSISTENT_VOLUMES, lambda item: read_volume(item, driver), lambda v: v.handle
         )
         self._nodes: Watched[Node] = Watched(
-            kube, NODES, self._read_node, lambda node: node.name, metadata_only=True
+            kube, NODES, self._read_node, lambda node: node.host_nqn, metadata_only=True
         )
         self._listing = Shared(self._list)
-        self._granted: dict[tuple[str, str], str] = {}
+        self._granted: dict[tuple[str, str], tuple[str, ...]] = {}
         self._released: dict[str, float] = {}
         self._annotator = Annotator(kube, driver) if options.annotate else None
 
@@ -102,46 +104,61 @@ class KubeCluster:
         all who ask at the same time share.
         """
         if asking is not None and self._is_synced:
-            known = self._known(volume.text)
-            if any(claim.node == asking.text for claim in known):
+            known = self._known(volume)
+            own = [claim for claim in known if claim.node == asking.text]
+            if own and all([await self._is_current(claim) for claim in own]):
                 return self._judged(known)
-        return self._judged((await self._listing.read()).get(volume.text, ()))
+        return self._judged(_of(await self._listing.read(), volume))
 
-    async def by_volume(self) -> Mapping[str, tuple[Attachment, ...]]:
-        """Return the claims to all volumes, as far as is known."""
-        claims = (
-            join_all(self._attachments.values(), self._volumes.values())
-            if self._is_synced
-            else await self._listing.read()
-        )
-        return {volume: self._judged(held) for volume, held in claims.items()}
+    async def _is_current(self, claim: Claim) -> bool:
+        """Whether a claim that is known is the one that there is now, and no earlier one.
+
+        The name of a VolumeAttachment is the same whenever its node comes back for the volume.
+        """
+        item = await self._kube.get(f"{VOLUME_ATTACHMENTS}/{claim.name}", metadata_only=True)
+        return item is not None and (item["metadata"].get("uid") or "") == claim.uid
+
+    async def known_of(
+        self, volumes: Sequence[VolumeId]
+    ) -> Mapping[VolumeId, tuple[Attachment, ...]]:
+        """Return the claims to several volumes, as far as is known."""
+        if self._is_synced:
+            return {volume: self._judged(self._known(volume)) for volume in volumes}
+        listed = await self._listing.read()
+        return {volume: self._judged(_of(listed, volume)) for volume in volumes}
 
     @property
     def _is_synced(self) -> bool:
         return self._attachments.is_synced and self._volumes.is_synced
 
-    def _known(self, handle: str) -> tuple[Claim, ...]:
+    def _known(self, volume: VolumeId) -> tuple[Claim, ...]:
         claims = [
-            join(attachment, volume)
-            for volume in self._volumes.found(handle)
-            for attachment in self._attachments.found(volume.name)
+            join(attachment, persistent)
+            for persistent in self._volumes.found(volume.text)
+            for attachment in self._attachments.found(slot_of(persistent.name))
+            if attachment.volume == persistent.name
         ]
-        if self._volumes.get(handle) is None:
-            # No volume of that name is known, so attachments that name it count by their name.
-            claims += [join(one, None) for one in self._attachments.found(handle) if one.volume]
-        inline = self._attachments.found(_inline(handle))
-        return (*claims, *(join(one, None) for one in inline))
+        # Those whose volume is not known count by its name; inline ones bring the handle along.
+        claims += [
+            join(attachment, None)
+            for attachment in self._attachments.found(volume.slot.text)
+            if self._volumes.get(attachment.volume) is None
+        ]
+        return tuple(claims)
 
     async def _list(self) -> dict[str, tuple[Claim, ...]]:
-        """Read both collections anew."""
+        """Read the attachments anew; of the volumes what is known will do.
+
+        One that is not known yet counts by its name, which is how its handle is made.
+        """
         driver = self._options.driver
-        attachments, volumes = await asyncio.gather(
-            self._kube.list(VOLUME_ATTACHMENTS), self._kube.list(PERSISTENT_VOLUMES)
-        )
-        return join_all(
-            [a for item in attachments.items if (a := read_attachment(item, driver))],
-            [v for item in volumes.items if (v := read_volume(item, driver))],
-        )
+        attachments = await self._kube.list(VOLUME_ATTACHMENTS)
+        volumes = list(self._volumes.values())
+        if not self._volumes.is_synced:
+            listed = await self._kube.list(PERSISTENT_VOLUMES)
+            volumes = [v for item in listed.items if (v := read_volume(item, driver))]
+        read = [a for item in attachments.items if (a := read_attachment(item, driver))]
+        return join_all(read, volumes)
 
     def _judged(self, claims: tuple[Claim, ...]) -> tuple[Attachment, ...]:
         """Return claims as they count now, with what was granted and taken back a moment ago."""
@@ -152,25 +169,25 @@ class KubeCluster:
                 order=(claim.created, claim.name),
                 since=claim.since,
                 read_only=claim.read_only,
+                id=_identity(claim),
             )
             for claim in claims
             if not self._is_released(claim)
         )
 
     def _is_granted(self, claim: Claim) -> bool:
-        return self._granted.get((claim.volume, claim.node)) == _identity(claim)
+        return _identity(claim) in self._granted.get((claim.volume, claim.node), ())
 
     def _is_released(self, claim: Claim) -> bool:
         released = self._released.get(_identity(claim))
         limit = self._options.handover_seconds
         return released is not None and time.monotonic() - released < limit
 
-    async def record(self, volume: VolumeId, node: NodeId, *, use: str, read_only: bool) -> None:  # noqa: ARG002 (the volume says so)
+    async def record(self, volume: VolumeId, node: NodeId, grant: Grant) -> None:
         """Remember a grant for the VolumeAttachment that it is for."""
-        for claim in self._known(volume.text):
-            if claim.node == node.text:
-                self._granted[volume.text, node.text] = _identity(claim)
-                self._released.pop(_identity(claim), None)
+        self._granted[volume.text, node.text] = grant.claims
+        for claim in grant.claims:
+            self._released.pop(claim, None)
         self._annotate(volume, node, attached=True)
 
     async def forget(self, volume: VolumeId, node: NodeId | None) -> None:
@@ -178,7 +195,7 @@ class KubeCluster:
         now = time.monotonic()
         limit = self._options.handover_seconds
         self._released = {k: at for k, at in self._released.items() if now - at < limit}
-        for claim in self._known(volume.text):
+        for claim in self._known(volume):
             if node is None or claim.node == node.text:
                 self._released[_identity(claim)] = now
         for key in [key for key in self._granted if key[0] == volume.text]:
@@ -190,7 +207,7 @@ class KubeCluster:
         if self._annotator is None:
             return
         for persistent in self._volumes.found(volume.text):
-            left = {c.node for c in self._judged(self._known(volume.text)) if c.attached}
+            left = {c.node for c in self._judged(self._known(volume)) if c.attached}
             if node is not None:
                 left = left | {node.text} if attached else left - {node.text}
             self._annotator.put(persistent.name, sorted(left) if node else [])
@@ -200,15 +217,28 @@ class KubeCluster:
     async def node(self, name: str) -> Node | None:
         """Return a node; one that is not known is asked for, so that None is certain."""
         known = self._nodes.get(name)
-        if known is not None:
+        if known is None:
+            item = await self._kube.get(f"{NODES}/{name}", metadata_only=True)
+            known = self._read_node(item) if item else None
+        if known is None or not known.host_nqn:
             return known
-        item = await self._kube.get(f"{NODES}/{name}", metadata_only=True)
-        return self._read_node(item) if item else None
+        others = {other.name for other in self._nodes.found(known.host_nqn)} - {name}
+        if others:
+            # Fencing cannot tell them apart, and NVMe hosts with one NQN cut each other off.
+            log.error("host NQN is not unique", node=name, others=sorted(others))
+            return Node(name)
+        return known
 
     def _read_node(self, item: Object) -> Node:
         metadata = item["metadata"]
         annotations = metadata.get("annotations") or {}
-        return Node(metadata["name"], annotations.get(f"{self._options.driver}/host-nqn") or "")
+        text = annotations.get(f"{self._options.driver}/host-nqn") or ""
+        try:
+            return Node(metadata["name"], Nqn.parse(text, "host-nqn").text if text else "")
+        except InvalidRequest as error:
+            # Above all not a list: it would have the device admit more than this node.
+            log.warning("annotation ignored", node=metadata["name"], reason=error.message)
+            return Node(metadata["name"])
 
     # Parameters and machines
 
@@ -241,12 +271,16 @@ def _identity(claim: Claim) -> str:
     return claim.uid or f"{claim.name} {claim.created}"
 
 
-def _inline(handle: str) -> str:
-    return f"inline {handle}"
+def _of(claims: Mapping[str, tuple[Claim, ...]], volume: VolumeId) -> tuple[Claim, ...]:
+    held = claims.get(volume.text, ())
+    if volume.device:
+        # The name of a volume that is gone does not say on which device it was.
+        held += tuple(c for c in claims.get(volume.slot.text, ()) if c.is_orphan)
+    return held
 
 
 def _place(attachment: VolumeAttachment) -> str:
-    return attachment.volume or _inline(attachment.handle)
+    return slot_of(attachment.volume) if attachment.volume else attachment.handle
 
 
 @contextlib.asynccontextmanager

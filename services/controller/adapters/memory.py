@@ -2,11 +2,11 @@
 
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from libs.core.errors import Conflict
 from libs.core.ids import NodeId, VolumeId
-from services.controller.ports import Attachment, Node
+from services.controller.ports import Attachment, Grant, Node
 
 
 class MemoryCluster:
@@ -34,11 +34,13 @@ class MemoryCluster:
         """Return the claims to one volume."""
         return tuple(self._held.get(volume.text, {}).values())
 
-    async def by_volume(self) -> Mapping[str, tuple[Attachment, ...]]:
-        """Return the claims to all volumes, by volume ID."""
-        return {volume: tuple(held.values()) for volume, held in self._held.items()}
+    async def known_of(
+        self, volumes: Sequence[VolumeId]
+    ) -> Mapping[VolumeId, tuple[Attachment, ...]]:
+        """Return the claims to several volumes."""
+        return {volume: tuple(self._held.get(volume.text, {}).values()) for volume in volumes}
 
-    async def record(self, volume: VolumeId, node: NodeId, *, use: str, read_only: bool) -> None:
+    async def record(self, volume: VolumeId, node: NodeId, grant: Grant) -> None:
         """Note that a volume was published to a node.
 
         Raises:
@@ -46,12 +48,12 @@ class MemoryCluster:
         """
         order = (f"{next(self._count):012}", "")
         claim = Attachment(
-            node.text, attached=True, order=order, since=time.time(), read_only=read_only
+            node.text, attached=True, order=order, since=time.time(), read_only=grant.read_only
         )
         known = self._uses.get((volume.text, node.text))
-        if known not in (None, use):
+        if known not in (None, grant.use):
             raise Conflict(f"volume {volume} is attached to {node} as {known}; detach it first")
-        self._uses[volume.text, node.text] = use
+        self._uses[volume.text, node.text] = grant.use
         self._held.setdefault(volume.text, {}).setdefault(node.text, claim)
 
     async def forget(self, volume: VolumeId, node: NodeId | None) -> None:

@@ -5,15 +5,8 @@ from collections.abc import Iterable, Sequence
 from libs.core.errors import InUse, Unsupported
 from libs.core.ids import VolumeId
 from libs.rdsclient.model import SlotState
-from services.controller.plan.steps import (
-    AdmitHost,
-    Look,
-    Step,
-    Terms,
-    copies_under_way,
-    found,
-    managed,
-)
+from services.controller.plan.copies import dead_copies
+from services.controller.plan.steps import AdmitHost, Look, Step, Terms, found, managed
 from services.controller.ports import Attachment, Node
 from services.controller.requests.capabilities import BLOCK_ONLY_MODES, SHARED_READ_MODES
 from services.controller.requests.volumes import Publication
@@ -82,6 +75,12 @@ def _check_migration(
         )
 
 
+def is_fenced(seen: SlotState | None) -> bool:
+    """Whether the device admits only hosts that it was told of."""
+    export = seen.disk.export if seen and seen.disk else None
+    return export is not None and bool(export.allowed_host)
+
+
 def render_hosts(nodes: Sequence[Node], mode: str) -> str:
     """Return whom the device is to admit, as the text of its property.
 
@@ -124,23 +123,14 @@ def plan_publish(
         InUse: the volume is not exported, or is being copied.
         Unsupported: the volume is fenced, and the device or the configuration cannot do that.
     """
-    slot, pool = managed(wanted.volume).slot, terms.pool
+    slot = managed(wanted.volume).slot
     if seen is None:
-        # One round trip either way; a volume that is not fenced is left as it is.
-        return (
-            (Look(slot, pool),)
-            if hosts is None
-            else (AdmitHost(slot, pool, hosts, only_fenced=True),)
-        )
+        return (Look(slot),)
     disk = found(wanted.volume, seen)
     if disk.export is None:
         raise InUse(f"volume {wanted.volume} is not exported by the device")
-    for copy in copies_under_way(seen, terms):
-        if not terms.limits.copy_attached:
-            raise InUse(
-                f"volume {wanted.volume} is being copied to {copy}, and writing to it would tear "
-                "the copy; it can be attached when that is done"
-            )
+    if not terms.limits.copy_attached and (dead := dead_copies(seen, terms, "it can be attached")):
+        return dead
     admitted = disk.export.allowed_host
     if not admitted or admitted == hosts:
         return ()
@@ -149,33 +139,51 @@ def plan_publish(
             f"volume {wanted.volume} is fenced on the device, and the controller runs without "
             "--fencing"
         )
-    return (AdmitHost(slot, pool, hosts, only_fenced=True),)
+    return (AdmitHost(slot, hosts, only_fenced=True),)
 
 
 def plan_revoke(
-    volume: VolumeId, hosts: str, pool: str, seen: SlotState | None
+    volume: VolumeId, leaving: Node | None, staying: Iterable[str], seen: SlotState | None
 ) -> tuple[Step, ...]:
-    """Plan to admit to a fenced volume only who is left; one that is gone needs nothing."""
+    """Plan to shut a node out of a fenced volume; one that is gone needs nothing.
+
+    Whoever else is admitted now stays so: what other calls have decided meanwhile is not undone.
+
+    Args:
+        volume: the volume.
+        leaving: the node; None for all.
+        staying: the host NQNs of the other holders, for when the leaving one's is not known.
+        seen: the volume, as it was last seen.
+    """
     if not volume.is_managed:
         return ()
-    step = AdmitHost(volume.slot, pool, hosts, only_fenced=True)
     if seen is None:
-        return (step,)
-    if seen.disk is None or seen.disk.export is None:
+        return (Look(volume.slot),)
+    export = seen.disk.export if seen.disk else None
+    if export is None or not export.allowed_host:
         return ()
-    return () if seen.disk.export.allowed_host in ("", hosts) else (step,)
+    admitted = export.allowed_host.split(",")
+    if leaving is None:
+        left = []
+    elif leaving.host_nqn:
+        left = [host for host in admitted if host != leaving.host_nqn]
+    else:
+        kept = set(staying)
+        left = [host for host in admitted if host in kept]
+    hosts = ",".join(left) or NOBODY
+    return (
+        () if hosts == export.allowed_host else (AdmitHost(volume.slot, hosts, only_fenced=True),)
+    )
 
 
-def plan_fencing(
-    volume: VolumeId, hosts: str, pool: str, seen: SlotState | None
-) -> tuple[Step, ...]:
+def plan_fencing(volume: VolumeId, hosts: str, seen: SlotState | None) -> tuple[Step, ...]:
     """Plan to begin fencing a volume, or with an empty `hosts` to end it.
 
     Raises:
         NotFound: there is no such volume.
     """
     if seen is None:
-        return (Look(managed(volume).slot, pool),)
+        return (Look(managed(volume).slot),)
     disk = found(volume, seen)
     admitted = disk.export.allowed_host if disk.export else ""
-    return () if admitted == hosts else (AdmitHost(volume.slot, pool, hosts),)
+    return () if admitted == hosts else (AdmitHost(volume.slot, hosts),)

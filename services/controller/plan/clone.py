@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from libs.core.errors import Busy, InUse, InvalidRequest, NotFound, Unsupported
-from libs.core.images import INNER_NAME, Image, Layout, Origin
-from libs.core.size import round_up
+from libs.core.errors import Busy, Conflict, InUse, InvalidRequest, NotFound
+from libs.core.images import Image, Layout, Origin
+from libs.core.size import CapacityRange, round_up
 from libs.rdsclient.model import Branch, FileDisk, SlotState
+from services.controller.plan.copies import Copying, copies_in, place_of
 from services.controller.plan.steps import (
     CopyFile,
     CreateDisk,
@@ -17,15 +18,26 @@ from services.controller.plan.steps import (
     RemoveFile,
     Step,
     Terms,
-    check_room,
-    copies_in,
 )
-from services.controller.plan.volumes import check_leftovers, check_same, spec_of
+from services.controller.plan.volumes import (
+    Room,
+    check_leftovers,
+    check_same,
+    check_space,
+    label_of,
+    pool_of,
+    spec_of,
+)
 from services.controller.requests.volumes import NewVolume, Source
 
 
-def plan_clone(
-    wanted: NewVolume, source: Source, from_: From, terms: Terms, seen: SlotState | None
+def plan_clone(  # noqa: PLR0913, PLR0917 (all that a copy depends on)
+    wanted: NewVolume,
+    source: Source,
+    from_: From,
+    room: Room,
+    terms: Terms,
+    seen: SlotState | None,
 ) -> tuple[Step, ...]:
     """Plan a volume that begins as a copy.
 
@@ -36,6 +48,7 @@ def plan_clone(
         wanted: the volume.
         source: what it is to be a copy of.
         from_: the source.
+        room: what the pool has promised, where its files are thin.
         terms: what the plan is made under.
         seen: the volume, as it was last seen.
 
@@ -48,53 +61,82 @@ def plan_clone(
         Exhausted: the pool has too little room.
         InvalidRequest: the copy would have to lie where it cannot.
     """
-    slot, pool = wanted.volume.slot, wanted.parameters.directory.pool
+    slot = wanted.volume.slot
     if seen is None:
-        return (Look(slot, pool),)
+        return (Look(slot),)
     if seen.disk is not None:
-        return _finish(wanted, terms.limits, seen.disk, seen)
-    image, size = _whole_source(source, from_.seen)
-    target = _target_size(wanted, terms.limits, size)
+        return _finish(wanted, room, terms.limits, seen.disk, seen)
     if wanted.parameters.layout is Layout.SUBVOLUME:
-        place, branch = _branch(
-            wanted, source, Origin(terms.now, size, source.slot.text), image, seen
-        )
-        spec = spec_of(wanted, place, size)
-        spec = replace(spec, branch=branch, adopts=True, room=0, exported=target == size)
-        return (CreateDisk(spec),)
+        return _plan_branch(wanted, source, from_, room, terms, seen)
     begun = copies_in(seen.files)
-    if not begun:
-        check_leftovers(wanted.volume, wanted.path, seen)
-        _check_quiet(source, from_, image, terms.limits)
-        check_room(pool, seen.pool, target)
-        place = Image(
-            wanted.parameters.directory,
-            slot,
-            Origin(terms.now, size, source.slot.text),
-            Layout.FILE,
+    if begun:
+        return _go_on(wanted, source, begun[0], terms)
+    check_leftovers(wanted.volume, wanted.path, seen)
+    image, size = _whole_source(source, from_.seen, terms)
+    target = _target_size(wanted, terms.limits, size)
+    _check_quiet(source, from_, image, terms.limits)
+    directory = wanted.parameters.directory
+    pool = seen.pool(directory.pool)
+    check_space(directory.pool, pool, room, target, terms.limits, written=size)
+    place = Image(directory, slot, Origin(terms.now, size, source.slot.text), Layout.FILE)
+    return (CopyFile(slot, image.path, place.path, size),)
+
+
+def _go_on(wanted: NewVolume, source: Source, copy: Copying, terms: Terms) -> tuple[Step, ...]:
+    """Plan what is left once the copy has been begun; its source need not be there any more."""
+    if copy.origin.source != source.slot.text:
+        raise Conflict(
+            f"volume {wanted.volume} is being made as a copy of {copy.origin.source}, not of "
+            f"{source.slot}"
         )
-        return (CopyFile(slot, image.path, place.path, size),)
-    (copy, *_) = begun
-    if copy.is_alive(terms):
-        raise Busy(f"volume {copy} is being copied from {source}")
     if not copy.is_complete:
-        return (RemoveFile(slot, copy.image.path),)
-    spec = spec_of(wanted, copy.image, copy.done)
-    exported = target == copy.done
+        if copy.is_dead(terms):
+            return (RemoveFile(wanted.volume.slot, copy.image.path),)
+        raise Busy(f"volume {copy} is being copied from {source}")
+    size = copy.done or copy.origin.size
+    exported = _target_size(wanted, terms.limits, size) == size
+    spec = spec_of(wanted, copy.image, size)
     return (CreateDisk(replace(spec, adopts=True, room=0, exported=exported)),)
 
 
-def _finish(wanted: NewVolume, limits: Limits, disk: FileDisk, seen: SlotState) -> tuple[Step, ...]:
-    pool = wanted.parameters.directory.pool
+def _finish(
+    wanted: NewVolume, room: Room, limits: Limits, disk: FileDisk, seen: SlotState
+) -> tuple[Step, ...]:
     if disk.export is not None:
         check_same(wanted, disk)
         return ()
     target = _target_size(wanted, limits, disk.size)
-    check_same(replace(wanted, size=replace(wanted.size, required=0, limit=0)), disk)
+    check_same(replace(wanted, size=CapacityRange()), disk)
     if disk.size < target:
-        check_room(pool, seen.pool, target - disk.size)
-        return (GrowDisk(seen.slot, target, target - disk.size, pool),)
-    return (ExportDisk(seen.slot, pool),)
+        pool, added = pool_of(disk), target - disk.size
+        check_space(pool, seen.pool(pool), room, added, limits)
+        return (GrowDisk(seen.slot, target, added if room.promised is None else 0, pool),)
+    return (ExportDisk(seen.slot),)
+
+
+def _plan_branch(  # noqa: PLR0913, PLR0917 (all that a clone depends on)
+    wanted: NewVolume, source: Source, from_: From, room: Room, terms: Terms, seen: SlotState
+) -> tuple[Step, ...]:
+    image, size = _whole_source(source, from_.seen, terms)
+    target = _target_size(wanted, terms.limits, size)
+    directory = wanted.parameters.directory
+    if image.layout is not Layout.SUBVOLUME or image.directory.pool != directory.pool:
+        raise InvalidRequest(
+            f"parameters.layout=subvolume cannot be a copy of {source}, which is "
+            + ("a file" if image.layout is Layout.FILE else "in another pool")
+        )
+    pool = seen.pool(directory.pool)
+    if room.promised is not None:
+        check_space(directory.pool, pool, room, target, terms.limits)
+    label = label_of(directory.pool, pool)
+    begun = (place_of(sub, seen, terms.bases) for sub in seen.subvolumes)
+    origins = {place: place.origin.source for place in begun if place and place.origin}
+    place = next((p for p, name in origins.items() if name == source.slot.text), None) or Image(
+        directory, wanted.volume.slot, Origin(terms.now, size, source.slot.text), Layout.SUBVOLUME
+    )
+    spec = spec_of(wanted, place, size)
+    branch = Branch(label, place.subvolume, image.subvolume)
+    return (CreateDisk(replace(spec, branch=branch, adopts=True, room=0, exported=target == size)),)
 
 
 def _target_size(wanted: NewVolume, limits: Limits, size: int) -> int:
@@ -102,7 +144,7 @@ def _target_size(wanted: NewVolume, limits: Limits, size: int) -> int:
     return wanted.size.choose(default=size, minimum=least, maximum=limits.maximum)
 
 
-def _whole_source(source: Source, from_: SlotState) -> tuple[Image, int]:
+def _whole_source(source: Source, from_: SlotState, terms: Terms) -> tuple[Image, int]:
     """Return where the source lies and its size in bytes.
 
     Raises:
@@ -116,19 +158,13 @@ def _whole_source(source: Source, from_: SlotState) -> tuple[Image, int]:
             raise NotFound(f"{source} does not exist")
         return image, disk.size
     for sub in from_.subvolumes:
-        if from_.pool and from_.pool.label == sub.label:
-            image = Image.parse(f"/{from_.asked_pool}/{sub.name}/{INNER_NAME}")
-            if image and image.origin:
-                return image, image.origin.size
+        place = place_of(sub, from_, terms.bases)
+        if place and place.origin:
+            return place, place.origin.size
     for copy in copies_in(from_.files):
         if not copy.is_complete:
             raise Busy(f"{source} is being made: {copy}")
         return copy.image, copy.origin.size
-    if from_.subvolumes:
-        raise InvalidRequest(
-            f"{source} lies in another pool than parameters.volumePath; a subvolume is cloned "
-            "within its pool only"
-        )
     raise NotFound(f"{source} does not exist")
 
 
@@ -140,27 +176,3 @@ def _check_quiet(source: Source, from_: From, image: Image, limits: Limits) -> N
             "written while it is copied would tear the copy; detach it, use layout=subvolume, or "
             "allow torn copies with --copy-attached"
         )
-
-
-def _branch(
-    wanted: NewVolume, source: Source, origin: Origin, image: Image, seen: SlotState
-) -> tuple[Image, Branch]:
-    directory = wanted.parameters.directory
-    if image.layout is not Layout.SUBVOLUME or image.directory.pool != directory.pool:
-        raise InvalidRequest(
-            f"parameters.layout=subvolume cannot be a copy of {source}, which is "
-            + ("a file" if image.layout is Layout.FILE else "in another pool")
-        )
-    if seen.pool is None or not seen.pool.label:
-        raise Unsupported(f"pool {directory.pool} has no label to address subvolumes by")
-    begun = [
-        place
-        for sub in seen.subvolumes
-        if (place := Image.parse(f"/{directory.pool}/{sub.name}/{INNER_NAME}"))
-        and place.origin
-        and place.origin.source == source.slot.text
-    ]
-    place = begun[0] if begun else None
-    if place is None:
-        place = Image(directory, wanted.volume.slot, origin, Layout.SUBVOLUME)
-    return place, Branch(seen.pool.label, place.subvolume, image.subvolume)

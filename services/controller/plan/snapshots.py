@@ -1,16 +1,15 @@
 """How snapshots are made, found and removed. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from libs.core.errors import Conflict, InUse, NotFound, Unsupported
 from libs.core.ids import SnapshotId
 from libs.core.images import INNER_NAME, Image, Layout, Origin
-from libs.core.paths import DevicePath
 from libs.rdsclient.model import BackingFile, Branch, SlotState, Subvolume
+from services.controller.plan.copies import Copying, copies_in, dead_copies, place_of
 from services.controller.plan.steps import (
     CopyFile,
-    Copying,
     Freeze,
     From,
     Look,
@@ -19,9 +18,8 @@ from services.controller.plan.steps import (
     Step,
     Terms,
     check_room,
-    copies_in,
-    copies_under_way,
 )
+from services.controller.plan.volumes import label_of
 from services.controller.requests.snapshots import NewSnapshot
 
 
@@ -103,7 +101,6 @@ def plan_snapshot(
         Unsupported: the volume lies where no snapshot can be taken.
     """
     slot, disk = wanted.snapshot.slot, from_.seen.disk
-    pool = DevicePath(disk.path).pool if disk else terms.pool
     there = snapshot_in(seen)
     if seen is not None and there is not None:
         if there.source != wanted.volume.slot.text:
@@ -111,19 +108,17 @@ def plan_snapshot(
         return _remove_dead(seen, terms)
     if disk is None:
         raise NotFound(f"volume {wanted.volume} does not exist")
-    if seen is None or seen.asked_pool != pool:
-        return (Look(slot, pool),)
+    if seen is None:
+        return (Look(slot),)
     image = Image.parse(disk.path)
-    if image is None:
+    if image is None or image.directory not in terms.bases:
         raise Unsupported(f"the backing file {disk.path} is not where this driver puts them")
     place = Image(
         image.directory, slot, Origin(terms.now, disk.size, wanted.volume.slot.text), image.layout
     )
     if image.layout is Layout.SUBVOLUME:
-        if seen.pool is None or not seen.pool.label:
-            raise Unsupported(f"pool {image.directory.pool} has no label to address subvolumes by")
-        branch = Branch(seen.pool.label, place.subvolume, image.subvolume)
-        return (Freeze(slot, image.directory.pool, branch),)
+        label = label_of(image.directory.pool, seen.pool(image.directory.pool))
+        return (Freeze(slot, Branch(label, place.subvolume, image.subvolume)),)
     nodes = from_.writers
     if nodes and not terms.limits.copy_attached:
         raise InUse(
@@ -131,7 +126,7 @@ def plan_snapshot(
             "what is written while it is copied would tear the snapshot; detach it, use volumes of "
             "layout=subvolume, or allow torn copies with --copy-attached"
         )
-    check_room(image.directory.pool, seen.pool, disk.size)
+    check_room(image.directory.pool, seen.pool(image.directory.pool), disk.size)
     return (CopyFile(slot, image.path, place.path, disk.size),)
 
 
@@ -140,7 +135,7 @@ def _remove_dead(seen: SlotState, terms: Terms) -> tuple[Step, ...]:
     return tuple(
         RemoveFile(seen.slot, copy.image.path)
         for copy in copies_in(seen.files)
-        if copy.image.layout is Layout.FILE and not copy.is_complete and not copy.is_alive(terms)
+        if copy.image.layout is Layout.FILE and copy.is_dead(terms)
     )
 
 
@@ -150,37 +145,21 @@ def plan_delete_snapshot(
     """Plan to remove what there is of a snapshot, complete or not.
 
     Raises:
-        InUse: a volume is being copied from it, or it lies outside the driver's directories.
+        InUse: a volume is being copied from it.
     """
     if not snapshot.is_managed:
         return ()
-    slot, bases = snapshot.slot, terms.bases
+    slot = snapshot.slot
     if seen is None:
-        return (Look(slot, terms.pool),)
-    for copy in copies_under_way(seen, terms):
-        raise InUse(f"snapshot {snapshot} is being copied to volume {copy}; nothing was removed")
-    steps: list[Step] = []
-    for copying in copies_in(seen.files):
-        if copying.image.layout is Layout.SUBVOLUME:
-            continue
-        _check_place(snapshot, copying.image.directory, bases)
-        steps.append(RemoveFile(slot, copying.image.path))
+        return (Look(slot),)
+    steps: list[Step] = list(dead_copies(seen, terms, "it can be deleted"))
+    steps += [
+        RemoveFile(slot, copy.image.path)
+        for copy in copies_in(seen.files)
+        if copy.image.layout is Layout.FILE
+    ]
     for sub in seen.subvolumes:
-        places = [Image.parse(f"/{base.pool}/{sub.name}/{INNER_NAME}") for base in bases]
-        place = next((p for p in places if p and p.directory in bases), None)
-        if place is None:
-            raise _outside(snapshot, sub.name)
-        steps.append(RemoveBranch(slot, place.path, Branch(sub.label, sub.name)))
+        place = place_of(sub, seen, terms.bases)
+        if place is not None:
+            steps.append(RemoveBranch(slot, place.path, Branch(sub.label, sub.name)))
     return tuple(steps)
-
-
-def _check_place(snapshot: SnapshotId, directory: DevicePath, bases: Sequence[DevicePath]) -> None:
-    if directory not in bases:
-        raise _outside(snapshot, directory.text)
-
-
-def _outside(snapshot: SnapshotId, place: str) -> InUse:
-    return InUse(
-        f"snapshot {snapshot} lies in {place}, which is none of the directories that the driver "
-        "may use; nothing was removed"
-    )

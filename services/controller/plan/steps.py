@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 from libs.core.errors import Exhausted, NotFound, Unreachable
 from libs.core.ids import Slot, VolumeId
-from libs.core.images import Image, Layout, Origin
 from libs.core.paths import DevicePath
 from libs.core.size import MIB, format_bytes
-from libs.rdsclient.model import BackingFile, Branch, DiskSpec, FileDisk, Pool, SlotState
+from libs.rdsclient.model import Branch, DiskSpec, FileDisk, Pool, SlotState
 from services.controller.ports import Attachment
 
 
@@ -22,7 +21,6 @@ class Look:
     """Read all about the slot."""
 
     slot: Slot
-    pool: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,6 @@ class ExportDisk:
     """Offer the disk over NVMe/TCP."""
 
     slot: Slot
-    pool: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,6 @@ class AdmitHost:
     """Let only this host connect to the disk, always or only if it is restricted already."""
 
     slot: Slot
-    pool: str
     host: str
     only_fenced: bool = False
 
@@ -93,7 +89,6 @@ class Freeze:
     """Make a read-only snapshot of a subvolume."""
 
     slot: Slot
-    pool: str
     branch: Branch
 
 
@@ -129,7 +124,7 @@ class Limits:
         default: bytes of a volume that no size is asked for.
         maximum: bytes of the largest volume.
         overcommit: how many times its size a pool may be promised; 0 where files take their room.
-        copy_rate: bytes per second below which a copy counts as dead.
+        copy_rate: bytes per second that a copy is given, before standing still means dead.
         copy_attached: whether a file is copied while a node may write to it.
     """
 
@@ -148,16 +143,13 @@ class Terms:
         limits: what the driver is configured with.
         bases: the directories that it may use; the first is the default.
         now: seconds since 1970.
+        stalled: copies that have been watched, and do not grow.
     """
 
     limits: Limits
     bases: tuple[DevicePath, ...]
     now: int
-
-    @property
-    def pool(self) -> str:
-        """The mount point that is asked about where nothing better is known."""
-        return self.bases[0].pool
+    stalled: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,53 +168,6 @@ class From:
     def writers(self) -> list[str]:
         """The nodes that may write to it."""
         return sorted({claim.node for claim in self.held if not claim.read_only})
-
-
-_COPY_GRACE = 60
-"""Seconds that any copy may take, however small it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Copying:
-    """A copy that may not be complete.
-
-    Attributes:
-        image: its place, and what it is a copy of.
-        done: bytes that are there.
-    """
-
-    image: Image
-    origin: Origin
-    done: int
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether all of it is there."""
-        return self.done >= self.origin.size
-
-    def is_alive(self, terms: Terms) -> bool:
-        """Whether it is incomplete and may still become complete."""
-        allowed = _COPY_GRACE + self.origin.size // terms.limits.copy_rate
-        return not self.is_complete and terms.now - self.origin.made <= allowed
-
-    def __str__(self) -> str:
-        done, size = format_bytes(self.done), format_bytes(self.origin.size)
-        return f"{self.image.slot} ({done} of {size} done)"
-
-
-def copies_in(files: tuple[BackingFile, ...]) -> tuple[Copying, ...]:
-    """Return the files that are copies, complete or not; a rounded size counts as incomplete."""
-    found = []
-    for file in files:
-        image = Image.parse(file.path)
-        if image is not None and image.origin is not None:
-            found.append(Copying(image, image.origin, file.size or 0))
-    return tuple(found)
-
-
-def copies_under_way(seen: SlotState, terms: Terms) -> list[Copying]:
-    """Return the copies of the slot that are not complete and may still become so."""
-    return [copy for copy in copies_in(seen.copies) if copy.is_alive(terms)]
 
 
 def check_room(name: str, pool: Pool | None, needed: int) -> None:
@@ -277,12 +222,3 @@ def found(volume: VolumeId, seen: SlotState | None) -> FileDisk:
     if seen is None or seen.disk is None:
         raise NotFound(f"volume {volume} does not exist")
     return seen.disk
-
-
-def branch_of(image: Image, seen: SlotState) -> Branch | None:
-    """Return the subvolume that a volume or snapshot lies in, if it is there."""
-    if image.layout is Layout.FILE:
-        return None
-    labels = (sub.label for sub in seen.subvolumes if sub.name == image.subvolume)
-    label = next(labels, None)
-    return Branch(label, image.subvolume) if label is not None else None

@@ -1,6 +1,6 @@
 """How volumes are made, removed and grown. Pure: values in, steps or an error out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from libs.core.errors import Conflict, InUse, Unsupported
@@ -10,17 +10,17 @@ from libs.core.paths import DevicePath
 from libs.core.size import CapacityRange
 from libs.rdsclient.model import Branch, DiskSpec, FileDisk, Pool, SlotState
 from services.controller.plan.attach import NOBODY
+from services.controller.plan.copies import branch_of, dead_copies, place_of
 from services.controller.plan.steps import (
     CreateDisk,
     GrowDisk,
+    Limits,
     Look,
     RemoveDisk,
     Step,
     Terms,
-    branch_of,
     check_promised,
     check_room,
-    copies_under_way,
     found,
     managed,
 )
@@ -58,20 +58,42 @@ def plan_create(
     if seen is None:
         if room.promised is None and image.layout is Layout.FILE:
             return (CreateDisk(spec),)
-        return (Look(spec.slot, spec.path.pool),)
+        return (Look(spec.slot),)
     if seen.disk is not None:
         check_same(wanted, seen.disk)
         return ()
     check_leftovers(wanted.volume, spec.path, seen)
-    if room.promised is None:
-        check_room(spec.path.pool, seen.pool, size)
-    else:
-        ratio = limits.overcommit
-        check_promised(spec.path.pool, seen.pool, room.promised, size, ratio)
+    pool = seen.pool(spec.path.pool)
+    check_space(spec.path.pool, pool, room, size, limits)
+    if room.promised is not None:
         spec = replace(spec, room=0)
     if image.layout is Layout.SUBVOLUME:
-        spec = replace(spec, branch=Branch(label_of(spec.path.pool, seen.pool), image.subvolume))
+        spec = replace(spec, branch=Branch(label_of(spec.path.pool, pool), image.subvolume))
     return (CreateDisk(spec),)
+
+
+def check_space(  # noqa: PLR0913, PLR0917 (all that room depends on)
+    name: str, pool: Pool | None, room: Room, needed: int, limits: Limits, written: int = 0
+) -> None:
+    """Check that a pool has room for so many bytes more, or may promise them.
+
+    Args:
+        name: the pool's name.
+        pool: the pool; None when it is not mounted.
+        room: what it has promised, where its files are thin.
+        needed: bytes that are added.
+        limits: what is configured.
+        written: bytes of them that are written at once, thin or not.
+
+    Raises:
+        Unreachable: it is not mounted.
+        Exhausted: it has too little.
+    """
+    if room.promised is None:
+        check_room(name, pool, needed)
+        return
+    check_promised(name, pool, room.promised, needed, limits.overcommit)
+    check_room(name, pool, written)
 
 
 def spec_of(wanted: NewVolume, image: Image, size: int) -> DiskSpec:
@@ -157,8 +179,9 @@ def check_leftovers(volume: VolumeId, path: DevicePath, seen: SlotState) -> None
     if any(file.path == path.text for file in seen.files):
         raise InUse(
             f"volume {volume} does not exist, but its backing file {path} does: it is "
-            "left of an earlier volume and may hold data; delete the volume (DeleteVolume removes "
-            "the file) or move the file away"
+            "left of an earlier volume, or of a creation that the device broke off, and may hold "
+            "data; look at it, and move it away or remove it on the device: "
+            f'/file/remove [find name="{path.file_name}"]'
         )
 
 
@@ -183,8 +206,8 @@ def plan_delete(
     slot, bases = volume.slot, terms.bases
     if seen is None:
         return (RemoveDisk(slot, bases[0].image_of(slot)),)
-    for copy in copies_under_way(seen, terms):
-        raise InUse(f"volume {volume} is being copied to {copy}; nothing was removed")
+    if dead := dead_copies(seen, terms, "it can be deleted"):
+        return dead
     if seen.disk is not None:
         image = Image.parse(seen.disk.path)
         if image is None or image.slot != slot or image.directory not in bases:
@@ -206,12 +229,10 @@ def plan_delete(
     )
 
 
-def _images_left(slot: Slot, bases: Sequence[DevicePath], seen: SlotState) -> list[Image]:
+def _images_left(slot: Slot, bases: tuple[DevicePath, ...], seen: SlotState) -> list[Image]:
     """Return the places of files and subvolumes that are named like the slot, each once."""
     images = [Image.parse(file.path) for file in seen.files]
-    for sub in seen.subvolumes:
-        in_pools = (Image.parse(f"/{base.pool}/{sub.name}/volume.img") for base in bases)
-        images += [image for image in in_pools if image and image.directory in bases]
+    images += [place_of(sub, seen, bases) for sub in seen.subvolumes]
     known = {
         image.path.text: image
         for image in images
@@ -221,7 +242,7 @@ def _images_left(slot: Slot, bases: Sequence[DevicePath], seen: SlotState) -> li
 
 
 def plan_expand(
-    volume: VolumeId, size: CapacityRange, terms: Terms, seen: SlotState | None
+    volume: VolumeId, size: CapacityRange, room: Room, terms: Terms, seen: SlotState | None
 ) -> tuple[Step, ...]:
     """Plan a larger size; a volume never shrinks.
 
@@ -232,19 +253,42 @@ def plan_expand(
         InUse: the volume is being copied.
     """
     if seen is None:
-        return (Look(managed(volume).slot, terms.pool),)
+        return (Look(managed(volume).slot),)
     disk, limits = found(volume, seen), terms.limits
     target = size.choose(
         default=disk.size, minimum=disk.size, maximum=max(limits.maximum, disk.size)
     )
     if target <= disk.size:
         return ()
-    for copy in copies_under_way(seen, terms):
-        raise InUse(f"volume {volume} is being copied to {copy}; it can grow when that is done")
-    actual_pool = DevicePath.parse(disk.path, "file-path").pool
-    if seen.asked_pool != actual_pool:
-        return (Look(volume.slot, actual_pool),)
-    # A thin file takes no room when it grows; what is promised is checked where it is created.
-    added = 0 if limits.overcommit else target - disk.size
-    check_room(actual_pool, seen.pool, added)
-    return (GrowDisk(volume.slot, target, added, actual_pool),)
+    if dead := dead_copies(seen, terms, "it can grow"):
+        return dead
+    pool, added = pool_of(disk), target - disk.size
+    check_space(pool, seen.pool(pool), room, added, limits)
+    return (GrowDisk(volume.slot, target, added if room.promised is None else 0, pool),)
+
+
+def pool_of(disk: FileDisk) -> str:
+    """Return the mount point of the pool that a disk lies in."""
+    return DevicePath.parse(disk.path, "file-path").pool
+
+
+def plan_abandon(volume: VolumeId, terms: Terms, seen: SlotState | None) -> tuple[Step, ...]:
+    """Plan to remove what a copy that failed has left, so that the failure can be final.
+
+    A disk that is exported is a volume, and stays; so does a file that is not a copy.
+    """
+    if seen is None:
+        return (Look(volume.slot),)
+    disk = seen.disk
+    image = Image.parse(disk.path) if disk else None
+    if disk is not None:
+        if disk.export is not None or image is None or image.origin is None:
+            return ()
+        return (RemoveDisk(volume.slot, image.path, branch_of(image, seen), copied=True),)
+    left = _images_left(volume.slot, terms.bases, seen)
+    used = {user.path for user in seen.users}
+    return tuple(
+        RemoveDisk(volume.slot, image.path, branch_of(image, seen), copied=True)
+        for image in left
+        if image.path.text not in used and (image.origin or image.layout is Layout.SUBVOLUME)
+    )

@@ -1,11 +1,15 @@
 """Observe, plan, apply, confirm: the loop around every plan. No policy lives here."""
 
+import asyncio
 import time
 
-from libs.core.errors import NotFound, Refused
+from libs.core.errors import NotFound, OutcomeUnknown
+from libs.core.ids import Slot
+from libs.core.paths import DevicePath
 from libs.core.size import MIB
 from libs.rdsclient.errors import EntryExists
 from libs.rdsclient.model import SlotState
+from services.controller.plan.copies import copies_in, within
 from services.controller.plan.steps import (
     AdmitHost,
     CopyFile,
@@ -25,68 +29,110 @@ from services.controller.plan.steps import (
 from services.controller.ports import Device
 from services.controller.sites import Site
 
-_ROUNDS = 8
+_PAUSES = (0.0, 0.0, 0.0, 0.0, 0.2, 0.5, 1.0, 2.0)
+"""Seconds before each round. What was changed shows at once, as far as is known; if it does not,
+asking again and again at once would not help."""
+
+_ROUNDS = len(_PAUSES)
+
+_STALLED_SECONDS = 60.0
+"""How long a copy must have been watched without growing, to count as given up."""
 
 
-def terms_of(site: Site) -> Terms:
-    """Return what plans for a device are made under at this moment."""
-    settings = site.settings
-    limits = Limits(
-        settings.default_volume_bytes,
-        settings.max_volume_bytes,
-        settings.overcommit,
-        settings.copy_rate * MIB,
-        settings.copy_attached,
-    )
-    return Terms(limits, settings.volume_base_paths, int(time.time()))
+class Desk:
+    """Where plans for one device are carried out. It holds no policy.
 
-
-async def converge(device: Device, plan: Plan, seen: SlotState | None = None) -> SlotState | None:
-    """Apply what the plan says until it says that nothing is left; return what was seen last.
-
-    Args:
-        device: the device.
-        plan: what is to be done.
-        seen: what has been seen already, if anything has.
-
-    Raises:
-        Refused: the device accepts the commands and does not end up as they say.
+    It remembers how far copies had come when they were last seen, which only serves to tell one
+    that the device has given up from a slow one.
     """
-    for _ in range(_ROUNDS):
-        steps = plan(seen)
-        if not steps:
-            return seen
-        for step in steps:
-            seen = await _apply(device, step)
-    raise Refused(
-        "the device accepts the commands but does not end up as they say",
-        detail=f"last seen: {seen}",
-    )
+
+    def __init__(self, device: Device, site: Site) -> None:
+        self.device = device
+        self._site = site
+        self._copies: dict[str, tuple[int | None, float]] = {}
+        self._begun: dict[Slot, DevicePath] = {}
+
+    def terms(self) -> Terms:
+        """Return what plans are made under at this moment."""
+        settings = self._site.settings
+        limits = Limits(
+            settings.default_volume_bytes,
+            settings.max_volume_bytes,
+            settings.overcommit,
+            settings.copy_rate * MIB,
+            settings.copy_attached,
+        )
+        before = time.monotonic() - _STALLED_SECONDS
+        stalled = frozenset(path for path, (_, since) in self._copies.items() if since <= before)
+        return Terms(limits, settings.volume_base_paths, int(time.time()), stalled)
+
+    def take_begun(self, slot: Slot) -> DevicePath | None:
+        """Return the copy that was begun for a slot since this was asked last, if one was."""
+        return self._begun.pop(slot, None)
+
+    async def read(self, slot: Slot) -> SlotState:
+        """Read all about one slot, as far as it is for this driver to see."""
+        return self._note(await self.device.read_slot(slot))
+
+    def _note(self, seen: SlotState) -> SlotState:
+        seen = within(seen, self._site.settings.volume_base_paths)
+        for copy in copies_in((*seen.files, *seen.copies)):
+            path = copy.image.path.text
+            if copy.is_complete:
+                self._copies.pop(path, None)
+            elif self._copies.get(path, (-1, 0.0))[0] != copy.done:
+                self._copies[path] = (copy.done, time.monotonic())
+        return seen
+
+    async def converge(self, plan: Plan, seen: SlotState | None = None) -> SlotState | None:
+        """Apply what the plan says until it says that nothing is left; return what was seen last.
+
+        Args:
+            plan: what is to be done.
+            seen: what has been seen already, if anything has.
+
+        Raises:
+            OutcomeUnknown: the device accepts the commands and does not end up as they say.
+        """
+        for attempt in range(_ROUNDS):
+            steps = plan(seen)
+            if not steps:
+                return seen
+            await asyncio.sleep(_PAUSES[attempt])
+            for step in steps:
+                if isinstance(step, CopyFile):
+                    self._begun[step.slot] = step.target
+                seen = self._note(await _apply(self.device, step))
+        # Not final: what was sent may yet show, and somebody has to come back and look.
+        raise OutcomeUnknown(
+            "the device accepts the commands but does not end up as they say",
+            detail=f"last seen: {seen}",
+        )
 
 
 async def _apply(device: Device, step: Step) -> SlotState:  # noqa: C901, PLR0911 (one for each step)
     match step:
-        case Look(slot, pool):
-            return await device.read_slot(slot, pool)
+        case Look(slot):
+            return await device.read_slot(slot)
         case CreateDisk(spec):
             try:
                 return await device.ensure_disk(spec)
             except EntryExists:
                 # Somebody was faster: what they made may be just what is wanted.
-                seen = await device.read_slot(spec.slot, spec.path.pool)
+                seen = await device.read_slot(spec.slot)
                 if seen.disk is None:
                     raise
                 return seen
         case GrowDisk(slot, size, added, pool):
             return await device.ensure_size(slot, size, added, pool)
-        case ExportDisk(slot, pool):
-            return await device.ensure_export(slot, pool, exported=True)
-        case AdmitHost(slot, pool, host, only_fenced):
-            return await device.ensure_allowed_host(slot, pool, host, only_fenced=only_fenced)
+        case ExportDisk(slot):
+            return await device.ensure_export(slot, exported=True)
+        case AdmitHost(slot, host, only_fenced):
+            return await device.ensure_allowed_host(slot, host, only_fenced=only_fenced)
         case CopyFile(slot, source, target, room):
             return await device.ensure_copy(slot, source, target, room)
-        case Freeze(slot, pool, branch):
-            return await device.ensure_frozen(slot, pool, branch)
+        case Freeze(slot, branch):
+            return await device.ensure_frozen(slot, branch)
         case RemoveDisk() | RemoveFile() | RemoveBranch():
             return await _remove(device, step)
 
@@ -102,4 +148,4 @@ async def _remove(device: Device, step: RemoveDisk | RemoveFile | RemoveBranch) 
                 return await device.ensure_branch_absent(slot, path, branch)
     except NotFound:
         # Somebody removed it between the search and the removal.
-        return await device.read_slot(step.slot, step.path.pool)
+        return await device.read_slot(step.slot)

@@ -12,6 +12,7 @@ from libs.core.errors import Unreachable
 from libs.core.ids import NodeId, VolumeId
 from libs.kube.client import open_kube
 from services.controller.adapters.cluster import ClusterOptions, KubeCluster, open_kube_cluster
+from services.controller.ports import Grant
 from tests.fakes.apiserver import ATTACHMENTS, NODES, VOLUMES, ApiServer, running_api
 
 DRIVER = "rds.csi.srvlab.io"
@@ -46,7 +47,9 @@ def listings(api: ApiServer) -> int:
 
 
 async def known(cluster: KubeCluster) -> set[str]:
-    return {claim.node for held in (await cluster.by_volume()).values() for claim in held}
+    volumes = [VolumeId.parse(f"pvc-{i}") for i in range(20)]
+    held = await cluster.known_of(volumes)
+    return {claim.node for claims in held.values() for claim in claims}
 
 
 async def wait_for_nodes(cluster: KubeCluster, nodes: set[str]) -> None:
@@ -91,6 +94,69 @@ async def test_who_asks_at_the_same_time_shares_a_listing_that_began_afterwards(
         assert listings(api) - before <= 2
 
 
+async def test_an_earlier_claim_of_the_same_node_is_not_taken_for_the_one_it_has_now(
+    tmp_path: Path,
+) -> None:
+    async with open_world(tmp_path) as (api, cluster):
+        await api.attach("pvc-1", "worker-1", DRIVER, attached=True)
+        await wait_for_nodes(cluster, {"worker-1"})
+        api.frozen.add(ATTACHMENTS)
+        await api.detach("pvc-1", "worker-1")
+        await api.attach("pvc-1", "worker-2", DRIVER, attached=True)
+        await api.attach("pvc-1", "worker-1", DRIVER, attached=False)
+
+        held = {claim.node: claim.attached for claim in await cluster.of_volume(ONE, WORKER)}
+
+        assert held == {"worker-1": False, "worker-2": True}
+
+
+async def test_one_odd_object_does_not_keep_the_others_from_being_known(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as (api, cluster):
+        await api.put(VOLUMES, {"metadata": {"name": "odd"}, "spec": {"csi": []}})
+        await api.put(VOLUMES, {"metadata": {"name": "bad"}, "spec": {"csi": [1]}})
+        await api.put(VOLUMES, volume("data", "pvc-1"))
+        await api.attach("data", "worker-1", DRIVER, attached=True)
+
+        await wait_for_nodes(cluster, {"worker-1"})
+
+
+async def test_a_claim_counts_though_its_volume_is_gone_whatever_device_it_was_on(
+    tmp_path: Path,
+) -> None:
+    async with open_world(tmp_path) as (api, cluster):
+        await api.attach("csi-data", "worker-1", DRIVER, attached=True)
+        there = VolumeId.from_name("csi-data", device="rack2")
+
+        (fresh,) = await cluster.of_volume(there)
+
+        assert fresh.node == "worker-1"
+
+
+@pytest.mark.parametrize("text", ["nqn.2014-08.org.a:1,nqn.2014-08.org.a:2", "x y"])
+async def test_a_host_nqn_that_is_none_is_not_passed_on(tmp_path: Path, text: str) -> None:
+    async with open_world(tmp_path) as (api, cluster):
+        annotations = {f"{DRIVER}/host-nqn": text}
+        await api.put(NODES, {"metadata": {"name": "worker-1", "annotations": annotations}})
+
+        node = await cluster.node("worker-1")
+
+        assert node is not None
+        assert node.host_nqn == ""
+
+
+async def test_two_nodes_with_one_host_nqn_have_none(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as (api, cluster):
+        annotations = {f"{DRIVER}/host-nqn": "nqn.2014-08.org.a:1"}
+        for name in ("worker-1", "worker-2"):
+            await api.put(NODES, {"metadata": {"name": name, "annotations": annotations}})
+        await until(lambda: len(list(cluster._nodes.values())) == 2)  # noqa: SLF001
+
+        node = await cluster.node("worker-1")
+
+        assert node is not None
+        assert node.host_nqn == ""
+
+
 async def test_a_watch_that_is_cut_off_is_taken_up_again(tmp_path: Path) -> None:
     async with open_world(tmp_path) as (api, cluster):
         await api.attach("pvc-1", "worker-1", DRIVER, attached=True)
@@ -122,7 +188,9 @@ async def test_a_grant_counts_before_the_attacher_has_recorded_it(tmp_path: Path
             await api.attach("pvc-1", node, DRIVER, attached=False)
         await wait_for_nodes(cluster, {"zzz", "aaa"})
 
-        await cluster.record(ONE, NodeId.parse("zzz"), use="x", read_only=False)
+        held = await cluster.of_volume(ONE)
+        own = tuple(claim.id for claim in held if claim.node == "zzz")
+        await cluster.record(ONE, NodeId.parse("zzz"), Grant(claims=own))
         granted = {one.node: one.attached for one in await cluster.of_volume(ONE)}
         await api.detach("pvc-1", "zzz")
         await api.attach("pvc-1", "zzz", DRIVER, attached=False)
@@ -164,7 +232,7 @@ async def test_who_holds_a_volume_is_written_for_people(tmp_path: Path) -> None:
         await wait_for_nodes(cluster, {"worker-1"})
         metadata = api.objects[VOLUMES]["data"]["metadata"]
 
-        await cluster.record(ONE, WORKER, use="x", read_only=False)
+        await cluster.record(ONE, WORKER, Grant())
         await until(lambda: "annotations" in metadata)
         written = dict(metadata["annotations"])
         await cluster.forget(ONE, WORKER)
@@ -246,7 +314,7 @@ async def test_an_api_server_that_is_away_at_the_start_is_unreachable(tmp_path: 
         cluster = KubeCluster(kube, ClusterOptions(DRIVER))
 
         with pytest.raises(Unreachable, match="does not answer"):
-            await cluster.by_volume()
+            await cluster.known_of([ONE])
 
 
 async def test_requests_carry_the_token_of_the_configuration(tmp_path: Path) -> None:

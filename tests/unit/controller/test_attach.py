@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from libs.core.errors import InUse, Unsupported
 from libs.core.ids import VolumeId
+from libs.core.paths import DevicePath
 from libs.core.size import GIB
 from libs.rdsclient.model import BackingFile, SlotState
 from services.controller.plan.attach import (
@@ -16,7 +17,7 @@ from services.controller.plan.attach import (
     plan_revoke,
     render_hosts,
 )
-from services.controller.plan.steps import AdmitHost, Look
+from services.controller.plan.steps import AdmitHost, Look, RemoveFile
 from services.controller.ports import Attachment, Node
 from tests.unit.controller.values import (
     NAME,
@@ -125,15 +126,17 @@ def fenced(host: str) -> SlotState:
 
 
 def test_without_fencing_a_publication_only_looks() -> None:
-    assert plan_publish(publication(), None, TERMS, None) == (Look(SLOT, "raid10"),)
+    assert plan_publish(publication(), None, TERMS, None) == (Look(SLOT),)
 
 
-def test_with_fencing_a_publication_admits_its_node_in_one_step() -> None:
-    step = AdmitHost(SLOT, "raid10", ONE, only_fenced=True)
+def test_with_fencing_a_publication_admits_its_node_when_all_else_is_in_order() -> None:
+    step = AdmitHost(SLOT, ONE, only_fenced=True)
+    copy = BackingFile(f"/raid10/volumes/snap-1.{NOW:x}-{GIB:x}.of.{NAME}.img", 1)
 
-    assert plan_publish(publication(), ONE, TERMS, None) == (step,)
     assert plan_publish(publication(), ONE, TERMS, fenced(ONE)) == ()
     assert plan_publish(publication(), ONE, TERMS, fenced(NOBODY)) == (step,)
+    with pytest.raises(InUse, match="is being copied"):
+        plan_publish(publication(), ONE, TERMS, replace(fenced(NOBODY), copies=(copy,)))
 
 
 def test_a_volume_that_is_not_fenced_is_published_as_it_is() -> None:
@@ -145,14 +148,27 @@ def test_a_fenced_volume_is_not_handed_out_by_a_controller_that_cannot_admit() -
         plan_publish(publication(), None, TERMS, fenced(NOBODY))
 
 
-def test_a_fenced_volume_admits_only_who_is_left() -> None:
-    step = AdmitHost(SLOT, "raid10", NOBODY, only_fenced=True)
+def test_a_node_is_shut_out_and_who_else_is_admitted_stays_so() -> None:
+    a = Node("a", ONE)
+    both = fenced(f"{ONE},{TWO}")
 
-    assert plan_revoke(VOLUME, NOBODY, "raid10", None) == (step,)
-    assert plan_revoke(VOLUME, NOBODY, "raid10", fenced(ONE)) == (step,)
-    assert plan_revoke(VOLUME, NOBODY, "raid10", fenced(NOBODY)) == ()
-    assert plan_revoke(VOLUME, NOBODY, "raid10", state()) == ()
-    assert plan_revoke(VolumeId.parse("raid10"), NOBODY, "raid10", None) == ()
+    def admits(host: str) -> tuple[AdmitHost]:
+        return (AdmitHost(SLOT, host, only_fenced=True),)
+
+    assert plan_revoke(VOLUME, a, [], None) == (Look(SLOT),)
+    assert plan_revoke(VOLUME, a, [], fenced(ONE)) == admits(NOBODY)
+    assert plan_revoke(VOLUME, a, [], both) == admits(TWO)
+    assert plan_revoke(VOLUME, Node("gone"), [TWO], both) == admits(TWO)
+    assert plan_revoke(VOLUME, Node("gone"), [], both) == admits(NOBODY)
+    assert plan_revoke(VOLUME, None, [TWO], both) == admits(NOBODY)
+
+
+def test_there_is_nothing_to_shut_a_node_out_of_where_nothing_is_fenced() -> None:
+    a = Node("a", ONE)
+
+    for seen in (fenced(NOBODY), fenced(TWO), state(disk()), state()):
+        assert plan_revoke(VOLUME, a, [], seen) == ()
+    assert plan_revoke(VolumeId.parse("raid10"), a, [], None) == ()
 
 
 @pytest.mark.parametrize(("mode", "admitted"), [("list", f"{ONE},{TWO}"), ("last", TWO)])
@@ -173,11 +189,9 @@ def test_a_node_that_has_not_said_its_host_nqn_cannot_be_admitted() -> None:
 
 
 def test_fencing_begins_and_ends_in_one_step() -> None:
-    assert plan_fencing(VOLUME, NOBODY, "raid10", state(disk())) == (
-        AdmitHost(SLOT, "raid10", NOBODY),
-    )
-    assert plan_fencing(VOLUME, "", "raid10", fenced(NOBODY)) == (AdmitHost(SLOT, "raid10", ""),)
-    assert plan_fencing(VOLUME, "", "raid10", state(disk())) == ()
+    assert plan_fencing(VOLUME, NOBODY, state(disk())) == (AdmitHost(SLOT, NOBODY),)
+    assert plan_fencing(VOLUME, "", fenced(NOBODY)) == (AdmitHost(SLOT, ""),)
+    assert plan_fencing(VOLUME, "", state(disk())) == ()
 
 
 # Copies
@@ -191,5 +205,9 @@ def test_a_volume_is_not_attached_while_a_copy_of_it_would_be_torn() -> None:
     with pytest.raises(InUse, match=r"snap-1 .512 MiB of 1 GiB done"):
         plan_publish(publication(), None, TERMS, copying)
     assert plan_publish(publication(), None, TERMS, copied) == ()
-    dead = replace(TERMS, now=NOW + 3600)
-    assert plan_publish(publication(), None, dead, copying) == ()
+    with pytest.raises(InUse, match="is being copied"):
+        plan_publish(publication(), None, replace(TERMS, now=NOW + 3600), copying)
+    dead = replace(TERMS, now=NOW + 3600, stalled=frozenset([path]))
+    assert plan_publish(publication(), None, dead, copying) == (
+        RemoveFile(SLOT, DevicePath.parse(path)),
+    )

@@ -132,7 +132,7 @@ def test_somebody_elses_disk_is_never_touched(slot: str) -> None:
 
     assert plan_delete(volume, (), TERMS, None) == ()
     with pytest.raises(NotFound):
-        plan_expand(volume, CapacityRange(GIB), TERMS, None)
+        plan_expand(volume, CapacityRange(GIB), Room(), TERMS, None)
     with pytest.raises(NotFound):
         plan_publish(replace(publication(), volume=volume), None, TERMS, None)
 
@@ -143,25 +143,25 @@ def test_somebody_elses_disk_is_never_touched(slot: str) -> None:
 def test_an_expansion_looks_grows_and_is_done() -> None:
     asked = CapacityRange(2 * GIB)
 
-    assert plan_expand(VOLUME, asked, TERMS, None) == (Look(VOLUME.slot, "raid10"),)
-    assert plan_expand(VOLUME, asked, TERMS, state(disk())) == (
+    assert plan_expand(VOLUME, asked, Room(), TERMS, None) == (Look(VOLUME.slot),)
+    assert plan_expand(VOLUME, asked, Room(), TERMS, state(disk())) == (
         GrowDisk(VOLUME.slot, 2 * GIB, GIB, "raid10"),
     )
-    assert plan_expand(VOLUME, asked, TERMS, state(disk(2 * GIB))) == ()
+    assert plan_expand(VOLUME, asked, Room(), TERMS, state(disk(2 * GIB))) == ()
 
 
 def test_a_volume_never_shrinks() -> None:
-    assert plan_expand(VOLUME, CapacityRange(1), TERMS, state(disk())) == ()
+    assert plan_expand(VOLUME, CapacityRange(1), Room(), TERMS, state(disk())) == ()
     with pytest.raises(OutOfRange):
-        plan_expand(VOLUME, CapacityRange(0, GIB // 2), TERMS, state(disk()))
+        plan_expand(VOLUME, CapacityRange(0, GIB // 2), Room(), TERMS, state(disk()))
 
 
 def test_an_expansion_needs_room_for_what_it_adds_and_no_more() -> None:
     asked = CapacityRange(3 * GIB)
 
-    assert plan_expand(VOLUME, asked, TERMS, state(disk(), free=2 * GIB))
+    assert plan_expand(VOLUME, asked, Room(), TERMS, state(disk(), free=2 * GIB))
     with pytest.raises(Exhausted):
-        plan_expand(VOLUME, asked, TERMS, state(disk(), free=2 * GIB - 1))
+        plan_expand(VOLUME, asked, Room(), TERMS, state(disk(), free=2 * GIB - 1))
 
 
 # Publish

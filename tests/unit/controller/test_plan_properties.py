@@ -11,7 +11,7 @@ from libs.core.ids import VolumeId
 from libs.core.paths import DevicePath
 from libs.core.size import GIB, TIB, CapacityRange
 from libs.rdsclient.model import BackingFile, DiskSpec, Export, FileDisk, Pool, SlotState
-from services.controller.plan.steps import CreateDisk, GrowDisk, Look, Plan, RemoveDisk, Step
+from services.controller.plan.steps import CreateDisk, GrowDisk, Plan, RemoveDisk, Step
 from services.controller.plan.volumes import Room, plan_create, plan_delete, plan_expand
 from services.controller.requests.volumes import parse_create
 from tests.unit.controller.values import (
@@ -37,12 +37,11 @@ class World:
     disk: FileDisk | None
     files: tuple[str, ...]
     free: int
-    asked: str = "raid10"
 
     def see(self) -> SlotState:
-        pool = Pool(self.asked, TIB, self.free)
+        pool = Pool("raid10", TIB, self.free)
         files = tuple(map(BackingFile, self.files))
-        return SlotState(VOLUME.slot, self.disk, files, pool=pool, asked_pool=self.asked)
+        return SlotState(VOLUME.slot, self.disk, files, pools=(pool,))
 
     def _admits(self, spec: DiskSpec) -> bool:
         return not self.disk and spec.path.text not in self.files and self.free >= spec.size
@@ -63,8 +62,6 @@ class World:
                     self.disk = None
                 if not (self.disk and self.disk.path == path.text):
                     self.files = tuple(file for file in self.files if file != path.text)
-            case Look(_, pool):
-                self.asked = pool
             case _:
                 pass
         return self.see()
@@ -82,7 +79,7 @@ plans: st.SearchStrategy[Plan] = st.sampled_from(
     [
         lambda seen: plan_create(WANTED, Room(), TERMS, seen),
         lambda seen: plan_delete(VOLUME, (), TERMS, seen),
-        lambda seen: plan_expand(VOLUME, CapacityRange(2 * GIB), TERMS, seen),
+        lambda seen: plan_expand(VOLUME, CapacityRange(2 * GIB), Room(), TERMS, seen),
     ]
 )
 FAMILIES = (Conflict, Exhausted, InUse, NotFound, Unreachable)

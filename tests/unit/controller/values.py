@@ -85,8 +85,7 @@ def state(
         slot=Slot.parse(NAME),
         disk=found,
         files=tuple(BackingFile(file) for file in files),
-        pool=None if free is None else Pool("raid10", 100 * GIB, free),
-        asked_pool="raid10",
+        pools=() if free is None else (Pool("raid10", 100 * GIB, free),),
     )
 
 

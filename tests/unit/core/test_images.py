@@ -7,7 +7,7 @@ from libs.core.images import Image, Layout, Origin
 from libs.core.paths import DevicePath
 
 names = st.from_regex(r"(pvc|vol|snap)-[a-z0-9-]{1,40}", fullmatch=True)
-origins = st.builds(Origin, made=st.integers(0, 2**40), size=st.integers(0, 2**60), source=names)
+origins = st.builds(Origin, made=st.integers(0, 2**35), size=st.integers(0, 2**60), source=names)
 images = st.builds(
     Image,
     directory=st.sampled_from(["/raid10/volumes", "/btr", "/a/b/c"]).map(DevicePath.parse),

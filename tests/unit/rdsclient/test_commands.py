@@ -85,7 +85,7 @@ def test_creating_a_disk_sends_exact_bytes_and_never_lets_the_device_mount_it() 
             images.remove_disk(LATEST, SPEC.slot, SPEC.path, None, copied=False),
             {"/disk/set", "/disk/remove", "/file/remove"},
         ),
-        (commands.read_slot(LATEST, SPEC.slot, "raid10"), set()),
+        (commands.read_slot(LATEST, SPEC.slot), set()),
         (commands.list_disks(LATEST, ("pvc-", "vol-")), set()),
         (commands.read_pool(LATEST, "raid10"), set()),
     ],

@@ -36,16 +36,12 @@ hostile = st.text() | st.sampled_from(
 )
 
 FREE_TEXT: dict[str, Callable[[str], Command]] = {
-    "host": lambda text: commands.set_allowed_host(LATEST, SLOT, "raid10", text),
-    "password": lambda text: commands.set_password(LATEST, SLOT, "raid10", Secret(text)),
+    "host": lambda text: commands.set_allowed_host(LATEST, SLOT, text),
+    "password": lambda text: commands.set_password(LATEST, SLOT, Secret(text)),
     "pool": lambda text: commands.read_pool(LATEST, text),
-    "label": lambda text: images.freeze_branch(
-        LATEST, SLOT, "tank", Branch(text, "volumes/a", "b")
-    ),
-    "subvolume": lambda text: images.freeze_branch(LATEST, SLOT, "tank", Branch("tank", text, "b")),
-    "parent": lambda text: images.freeze_branch(
-        LATEST, SLOT, "tank", Branch("tank", "s", text or "x")
-    ),
+    "label": lambda text: images.freeze_branch(LATEST, SLOT, Branch(text, "volumes/a", "b")),
+    "subvolume": lambda text: images.freeze_branch(LATEST, SLOT, Branch("tank", text, "b")),
+    "parent": lambda text: images.freeze_branch(LATEST, SLOT, Branch("tank", "s", text or "x")),
     "removed": lambda text: images.remove_branch(LATEST, SLOT, PATH, Branch("tank", text)),
 }
 

@@ -154,10 +154,10 @@ def test_mutated_recordings_are_read_or_refused_with_a_typed_error(seed: int, te
     slot = Slot.parse("pvc-1")
     for source, features in ((text, TEXT), (as_json, LATEST)):
         answer = mutated(source, seed) + f"\r\n{END}\r\n" * 3
-        read = commands.read_slot(features, slot, "raid10")
+        read = commands.read_slot(features, slot)
         listing = commands.list_disks(features, ("pvc-",))
         for parse in (
-            lambda a=answer, c=read: replies.parse_slot(a, c, slot, "raid10"),
+            lambda a=answer, c=read: replies.parse_slot(a, c, slot),
             lambda a=answer, c=listing: replies.parse_disks(a, c),
             lambda a=answer, c=listing: replies.parse_snapshots(a, c),
             lambda a=answer, c=listing: replies.parse_files(a, c),

@@ -33,7 +33,7 @@ POOL = {
 }
 LIST = commands.list_disks(LATEST, ("pvc-",))
 SLOT = Slot.parse("pvc-1")
-READ = commands.read_slot(LATEST, SLOT, "raid10")
+READ = commands.read_slot(LATEST, SLOT)
 
 
 def answer(*documents: object) -> str:
@@ -95,19 +95,19 @@ def test_the_state_of_a_slot_tells_its_own_files_from_copies_of_it() -> None:
     files = [{"name": name, "type": "file", "size": 4096} for name in (own, copy)]
     branch = {"fs": "btr", "name": "x", "fullname": "volumes/snap-2.6-1000.of.pvc-1"}
 
-    state = replies.parse_slot(answer([DISK], files, [POOL], [branch]), READ, SLOT, "raid10")
+    state = replies.parse_slot(answer([DISK], files, [POOL], [branch]), READ, SLOT)
 
     assert state.disk is not None
     assert state.files == (BackingFile(f"/{own}", 4096),)
     assert state.copies == (BackingFile(f"/{copy}", 4096),)
     assert state.subvolumes == ()
     assert state.branches == (Subvolume("btr", "volumes/snap-2.6-1000.of.pvc-1"),)
-    assert state.pool == Pool("raid10", 16003143565312, 5)
+    assert state.pools == (Pool("raid10", 16003143565312, 5),)
 
 
 def test_a_missing_document_is_an_error_and_not_an_empty_one() -> None:
     with pytest.raises(GarbledReply):
-        replies.parse_slot(answer([], []), READ, SLOT, "raid10")
+        replies.parse_slot(answer([], []), READ, SLOT)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_device_text_becomes_its_error_before_or_after_a_document(
 ) -> None:
     for reply in (text, answer([]) + text):
         with pytest.raises(error) as caught:
-            replies.parse_slot(reply, READ, SLOT, "raid10")
+            replies.parse_slot(reply, READ, SLOT)
         assert text in caught.value.detail
 
 
@@ -134,7 +134,7 @@ def test_a_device_text_becomes_its_error_before_or_after_a_document(
 def test_any_text_is_read_or_refused_with_a_typed_error(text: str) -> None:
     for parse in (
         lambda: replies.parse_disks(text, LIST),
-        lambda: replies.parse_slot(text, READ, SLOT, "raid10"),
+        lambda: replies.parse_slot(text, READ, SLOT),
         lambda: replies.parse_system(text),
     ):
         try:
