@@ -111,9 +111,15 @@ _TABLE: tuple[tuple[str, type[RdsCsiError], str], ...] = (
 _RULES = tuple((re.compile(p, re.IGNORECASE), error, words) for p, error, words in _TABLE)
 
 
+# What the console says when it refuses; noise instead of it proves nothing.
+_SENTENCE = re.compile(r"[A-Za-z][ -Z\\^-z|~\r\n\t]*")
+
+
 def error_from_text(text: str) -> RdsCsiError:
     """Return the error that a device text stands for; the text itself is kept for the log only."""
     for pattern, error, words in _RULES:
         if pattern.search(text):
             return error(words, detail=text)
+    if not _SENTENCE.fullmatch(text.strip()):
+        return GarbledReply("the device's answer is not in words", detail=repr(text))
     return CommandRefused("the device refused the command", detail=text)

@@ -25,8 +25,6 @@ from libs.rdsclient.model import (
 
 _SCALED = re.compile(r"(\d[\d ]*(?:\.\d+)?)(|[kMGT])(?:bps)?", re.ASCII)
 _SCALES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-# What the console says when it refuses; noise instead of it proves nothing about the change.
-_SENTENCE = re.compile(r"[A-Za-z][ -Z\\\\^-z|~\r\n\t]*")
 _KEY_VALUE = re.compile(r"^ *([a-z0-9-]+): *(.*?) *$")
 
 
@@ -50,8 +48,6 @@ def listings(text: str, command: Command, *read: Callable[[Item], Any]) -> tuple
     if not changed:
         if CHANGED.startswith(before.strip()):
             raise GarbledReply("the device's answer is cut off", detail=repr(text))
-        if not _SENTENCE.fullmatch(before.strip()):
-            raise GarbledReply("the device's answer is not in words", detail=repr(text))
         raise error_from_text(before.strip())
     try:
         return _read_all(after, command, read)

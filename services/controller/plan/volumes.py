@@ -156,6 +156,8 @@ def check_same(wanted: NewVolume, disk: FileDisk) -> None:
             differences.append(f"its NQN is {disk.export.nqn}, not {wanted.nqn}")
         if disk.export.port != wanted.parameters.nvme_port:
             differences.append(f"its port is {disk.export.port}, not {wanted.parameters.nvme_port}")
+        if bool(disk.export.allowed_host) != wanted.parameters.fenced:
+            differences.append("it is fenced" if disk.export.allowed_host else "it is not fenced")
     if differences:
         raise Conflict(f"volume {wanted.volume} exists, but {' and '.join(differences)}")
 
