@@ -14,6 +14,7 @@ _PROPERTY = re.compile(
     r" (file-path|mount-filesystem|nvme-tcp-server-(?:port|nqn))=(\"[^\"]*\"|\S+)"
 )
 _READS = re.compile(r"(; )?(read /[\w/]+(?:, /[\w/]+)*)(?:; read (/[\w/]+))")
+_ALL = "read /disk, /file, /disk, /disk/btrfs/subvolume"
 _KEEPALIVE = check_alive().line
 
 
@@ -34,4 +35,4 @@ def _shorten(line: str) -> str:
     short = _PROPERTY.sub("", short)
     while (merged := _READS.sub(r"\1\2, \3", short)) != short:
         short = merged
-    return short
+    return short.replace(_ALL, "read all of it")

@@ -9,6 +9,8 @@ from protos.gen.csi import v1 as csi
 
 NAME = "pvc-5d1a2b3c-0e4f-4a5b-8c6d-7e8f9a0b1c2d"
 NODE = "worker-1"
+SNAPSHOT = "nightly"
+RESTORED = "pvc-00000000-0000-4000-8000-000000000001"
 
 CAPABILITY = csi.VolumeCapability(
     mount=csi.VolumeCapabilityMountVolume(fs_type="ext4"),
@@ -105,6 +107,37 @@ async def _expand(house: House) -> str:
     return f"{format_bytes(answer.capacity_bytes)}, the node grows the filesystem"
 
 
+async def _snapshot(house: House) -> str:
+    answer = await house.controller.create_snapshot(
+        csi.CreateSnapshotRequest(name=SNAPSHOT, source_volume_id=NAME)
+    )
+    snapshot = answer.snapshot or csi.Snapshot()
+    expect(that=snapshot.ready_to_use, expected="a snapshot that is ready", got=snapshot)
+    return f"{snapshot.snapshot_id}, {format_bytes(snapshot.size_bytes)}"
+
+
+async def _restore(house: House) -> str:
+    source = csi.VolumeContentSourceSnapshotSource(snapshot_id=f"snap-{SNAPSHOT}")
+    answer = await house.controller.create_volume(
+        csi.CreateVolumeRequest(
+            name=RESTORED,
+            volume_capabilities=[CAPABILITY],
+            volume_content_source=csi.VolumeContentSource(snapshot=source),
+        )
+    )
+    volume = answer.volume or csi.Volume()
+    expect(that=volume.capacity_bytes == 20 * GIB, expected="20 GiB", got=volume)
+    return f"{volume.volume_id[:12]}…, {format_bytes(volume.capacity_bytes)}"
+
+
+async def _clean(house: House) -> str:
+    await house.controller.delete_volume(csi.DeleteVolumeRequest(volume_id=RESTORED))
+    await house.controller.delete_snapshot(
+        csi.DeleteSnapshotRequest(snapshot_id=f"snap-{SNAPSHOT}")
+    )
+    return "gone"
+
+
 async def _unpublish(house: House) -> str:
     await house.controller.controller_unpublish_volume(
         csi.ControllerUnpublishVolumeRequest(volume_id=NAME, node_id=NODE)
@@ -128,6 +161,9 @@ WALK = (
     Step("ValidateVolumeCapabilities", _validate, 1),
     Step("ControllerExpandVolume", _expand, 2),
     Step("ControllerUnpublishVolume", _unpublish, 0),
+    Step("CreateSnapshot", _snapshot, 3),
+    Step("CreateVolume from it", _restore, 4),
+    Step("Delete both", _clean, 4),
     Step("DeleteVolume", _delete, 1),
     Step("DeleteVolume again", _delete, 1),
 )

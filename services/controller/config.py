@@ -156,14 +156,19 @@ class ControllerSettings:
         choice("list", "last", "refuse"),
         "refuse",
     )
+    file_copies: bool = setting(
+        "whether the device copies files, for snapshots and clones of volumes of layout=file",
+        switch,
+        default=True,
+    )
     copy_attached: bool = setting(
         "whether a file may be copied while a node writes to it; such a copy is torn",
         switch,
         default=False,
     )
     copy_rate: int = setting(
-        "slowest rate of a copy on the device, in MiB/s; one that is slower counts as dead and is "
-        "begun again",
+        "rate of a copy on the device, in MiB/s, from which the time it is given follows; one that "
+        "has had its time and does not grow any more counts as dead",
         integer(1, 100_000),
         20,
     )

@@ -31,6 +31,7 @@ _OWN = (
     "topology",
     "overcommit",
     "fencing_two_hosts",
+    "file_copies",
     "copy_attached",
     "copy_rate",
 )

@@ -20,7 +20,7 @@ async def test_it_ends_with_an_empty_device_and_shows_every_call() -> None:
     text = shown.decode()
     assert process.returncode == 0, text
     assert all(step.name in text for step in WALK)
-    assert "10 round trips to the device, and the device is empty again" in text
+    assert "21 round trips to the device, and the device is empty again" in text
 
 
 async def test_whatever_is_left_on_the_device_is_seen(tmp_path: Path) -> None:

@@ -143,6 +143,8 @@ class ApiServer:
                         await self._changed.wait()
                 if request.path in self.frozen:
                     await asyncio.Event().wait()
+        except ConnectionError:
+            return response  # whoever watched is gone
         finally:
             self._watches.discard(response)
 

@@ -6,7 +6,7 @@ from libs.core.errors import Busy, Conflict, InUse, InvalidRequest, NotFound
 from libs.core.images import Image, Layout, Origin
 from libs.core.size import CapacityRange, round_up
 from libs.rdsclient.model import Branch, FileDisk, SlotState
-from services.controller.plan.copies import Copying, copies_in, place_of
+from services.controller.plan.copies import Copying, check_copies_allowed, copies_in, place_of
 from services.controller.plan.steps import (
     CopyFile,
     CreateDisk,
@@ -72,6 +72,7 @@ def plan_clone(  # noqa: PLR0913, PLR0917 (all that a copy depends on)
     if begun:
         return _go_on(wanted, source, begun[0], terms)
     check_leftovers(wanted.volume, wanted.path, seen)
+    check_copies_allowed(terms)
     image, size = _whole_source(source, from_.seen, terms)
     target = _target_size(wanted, terms.limits, size)
     _check_quiet(source, from_, image, terms.limits)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from libs.core.errors import InUse
+from libs.core.errors import InUse, Unsupported
 from libs.core.ids import Slot
 from libs.core.images import INNER_NAME, Image, Layout, Origin
 from libs.core.paths import DevicePath
@@ -75,6 +75,19 @@ def dead_copies(seen: SlotState, terms: Terms, doing: str) -> tuple[RemoveFile, 
             raise InUse(f"{seen.slot} is being copied to {copy}; {doing} when that is done")
         steps.append(RemoveFile(seen.slot, copy.image.path))
     return tuple(steps)
+
+
+def check_copies_allowed(terms: Terms) -> None:
+    """Check that files may be copied on this device.
+
+    Raises:
+        Unsupported: they may not.
+    """
+    if not terms.limits.file_copies:
+        raise Unsupported(
+            "volumes of layout=file cannot be copied here: the controller runs with "
+            "--file-copies=false; volumes of layout=subvolume can"
+        )
 
 
 def plan_take_back(slot: Slot, path: DevicePath, seen: SlotState | None) -> tuple[Step, ...]:

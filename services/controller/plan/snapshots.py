@@ -7,7 +7,13 @@ from libs.core.errors import Conflict, InUse, NotFound, Unsupported
 from libs.core.ids import SnapshotId
 from libs.core.images import INNER_NAME, Image, Layout, Origin
 from libs.rdsclient.model import BackingFile, Branch, SlotState, Subvolume
-from services.controller.plan.copies import Copying, copies_in, dead_copies, place_of
+from services.controller.plan.copies import (
+    Copying,
+    check_copies_allowed,
+    copies_in,
+    dead_copies,
+    place_of,
+)
 from services.controller.plan.steps import (
     CopyFile,
     Freeze,
@@ -119,6 +125,7 @@ def plan_snapshot(
     if image.layout is Layout.SUBVOLUME:
         label = label_of(image.directory.pool, seen.pool(image.directory.pool))
         return (Freeze(slot, Branch(label, place.subvolume, image.subvolume)),)
+    check_copies_allowed(terms)
     nodes = from_.writers
     if nodes and not terms.limits.copy_attached:
         raise InUse(

@@ -125,6 +125,7 @@ class Limits:
         maximum: bytes of the largest volume.
         overcommit: how many times its size a pool may be promised; 0 where files take their room.
         copy_rate: bytes per second that a copy is given, before standing still means dead.
+        file_copies: whether files are copied at all.
         copy_attached: whether a file is copied while a node may write to it.
     """
 
@@ -132,6 +133,7 @@ class Limits:
     maximum: int
     overcommit: float = 0.0
     copy_rate: int = 20 * MIB
+    file_copies: bool = True
     copy_attached: bool = False
 
 

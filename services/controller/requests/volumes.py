@@ -81,7 +81,8 @@ class Publication:
         node: the node.
         capability: how it is to be used.
         nvme_address: as the volume's context has it.
-        migration_timeout: seconds that two nodes may hold a raw block volume.
+        migration_timeout: seconds within which the second end of a live migration must have been
+            granted a raw block volume, counted from its claim.
     """
 
     volume: VolumeId

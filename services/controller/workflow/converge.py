@@ -60,6 +60,7 @@ class Desk:
             settings.max_volume_bytes,
             settings.overcommit,
             settings.copy_rate * MIB,
+            settings.file_copies,
             settings.copy_attached,
         )
         before = time.monotonic() - _STALLED_SECONDS

@@ -193,6 +193,20 @@ async def test_a_release_without_copies_says_what_it_lacks(tmp_path: Path) -> No
         assert "7.23" in message
 
 
+async def test_copies_can_be_switched_off_where_a_device_does_them_badly(tmp_path: Path) -> None:
+    async with open_pools(tmp_path, file_copies=False) as rig:
+        await rig.create()
+        await rig.create(OTHER, parameters=where("subvolume"))
+
+        taking, message = await error_of(snapshot(rig))
+        cloning, _ = await error_of(rig.create("c", source=from_volume()))
+        other = await snapshot(rig, "fine", OTHER)
+
+        assert taking is cloning is Status.FAILED_PRECONDITION
+        assert "--file-copies=false" in message
+        assert other.ready_to_use is True
+
+
 async def test_a_pool_without_btrfs_says_so_when_a_subvolume_is_asked_for(pools: Rig) -> None:
     wanted = {"layout": "subvolume", "volumePath": LAYOUTS["file"]}
 

@@ -13,15 +13,14 @@ def test_a_creation_is_shown_by_what_it_changes_and_reads() -> None:
     spec = DiskSpec(SLOT, PATH, 4096, Nqn.parse("nqn.2000-02.com.mikrotik:pvc-1"), 4420)
 
     assert shorten([images.create_disk(LATEST, spec).line]) == (
-        'if so: /disk/add type=file file-size=4096 slot="pvc-1" nvme-tcp-export=yes; '
-        "read /disk, /file, /disk, /disk/btrfs/subvolume"
+        'if so: /disk/add type=file file-size=4096 slot="pvc-1" nvme-tcp-export=yes; read all of it'
     )
 
 
 def test_a_deletion_is_shown_without_its_searches() -> None:
     assert shorten([images.remove_disk(LATEST, SLOT, PATH, None, copied=False).line]) == (
         "if so: /disk/set … nvme-tcp-export=no; /disk/remove …; if so: /file/remove …; "
-        "read /disk, /file, /disk, /disk/btrfs/subvolume"
+        "read all of it"
     )
 
 
