@@ -38,6 +38,11 @@ class VolumeAttachment:
     attached: bool
     created: str
 
+    @property
+    def slot(self) -> str:
+        """The slot of a volume of that name, or the handle of an inline one."""
+        return slot_of(self.volume) if self.volume else self.handle
+
 
 @dataclass(frozen=True, slots=True)
 class PersistentVolume:
@@ -81,6 +86,11 @@ class Claim:
     uid: str = ""
     read_only: bool = False
     is_orphan: bool = False
+
+    @property
+    def identity(self) -> str:
+        """What tells a claim from a later one of the same node."""
+        return self.uid or f"{self.name} {self.created}"
 
     @property
     def since(self) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from libs.core.errors import InvalidRequest
+from libs.core.errors import InvalidRequest, Unreachable
 from libs.core.ids import NodeId, Nqn, VolumeId
 from libs.kube.attachments import (
     NODES,
@@ -68,7 +68,7 @@ class KubeCluster:
         self._kube = kube
         self._options = options
         self._attachments: Watched[VolumeAttachment] = Watched(
-            kube, VOLUME_ATTACHMENTS, lambda item: read_attachment(item, driver), _place
+            kube, VOLUME_ATTACHMENTS, lambda item: read_attachment(item, driver), lambda a: a.slot
         )
         self._volumes: Watched[PersistentVolume] = Watched(
             kube, PERSISTENT_VOLUMES, lambda item: read_volume(item, driver), lambda v: v.handle
@@ -169,17 +169,17 @@ class KubeCluster:
                 order=(claim.created, claim.name),
                 since=claim.since,
                 read_only=claim.read_only,
-                id=_identity(claim),
+                id=claim.identity,
             )
             for claim in claims
             if not self._is_released(claim)
         )
 
     def _is_granted(self, claim: Claim) -> bool:
-        return _identity(claim) in self._granted.get((claim.volume, claim.node), ())
+        return claim.identity in self._granted.get((claim.volume, claim.node), ())
 
     def _is_released(self, claim: Claim) -> bool:
-        released = self._released.get(_identity(claim))
+        released = self._released.get(claim.identity)
         limit = self._options.handover_seconds
         return released is not None and time.monotonic() - released < limit
 
@@ -195,13 +195,22 @@ class KubeCluster:
         now = time.monotonic()
         limit = self._options.handover_seconds
         self._released = {k: at for k, at in self._released.items() if now - at < limit}
-        for claim in self._known(volume):
-            if node is None or claim.node == node.text:
-                self._released[_identity(claim)] = now
+        for claim in await self._claims_of(volume, node):
+            self._released[claim.identity] = now
         for key in [key for key in self._granted if key[0] == volume.text]:
             if node is None or key[1] == node.text:
                 del self._granted[key]
         self._annotate(volume, node, attached=False)
+
+    async def _claims_of(self, volume: VolumeId, node: NodeId | None) -> list[Claim]:
+        def own(claims: tuple[Claim, ...]) -> list[Claim]:
+            return [claim for claim in claims if node is None or claim.node == node.text]
+
+        known = own(self._known(volume))
+        if not known:
+            with contextlib.suppress(Unreachable):  # it only shortens a wait
+                known = own(_of(await self._listing.read(), volume))
+        return known
 
     def _annotate(self, volume: VolumeId, node: NodeId | None, *, attached: bool) -> None:
         if self._annotator is None:
@@ -266,21 +275,12 @@ class KubeCluster:
         return ""
 
 
-def _identity(claim: Claim) -> str:
-    """Return what tells a claim from a later one of the same node."""
-    return claim.uid or f"{claim.name} {claim.created}"
-
-
 def _of(claims: Mapping[str, tuple[Claim, ...]], volume: VolumeId) -> tuple[Claim, ...]:
     held = claims.get(volume.text, ())
     if volume.device:
         # The name of a volume that is gone does not say on which device it was.
         held += tuple(c for c in claims.get(volume.slot.text, ()) if c.is_orphan)
     return held
-
-
-def _place(attachment: VolumeAttachment) -> str:
-    return slot_of(attachment.volume) if attachment.volume else attachment.handle
 
 
 @contextlib.asynccontextmanager
