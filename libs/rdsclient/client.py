@@ -78,14 +78,14 @@ class RdsClient(Session):
         return await self._on(slot, commands.set_export(features, slot, exported=exported))
 
     async def ensure_allowed_host(
-        self, slot: Slot, host: str, *, only_fenced: bool = False
+        self, slot: Slot, host: str, *, only_fenced: bool = False, cut: bool = False
     ) -> SlotState:
         """Let only this host connect, of all disks or only of one that is restricted already.
 
-        An empty text lifts the restriction.
+        An empty text lifts the restriction; `cut` cuts off whoever is connected.
         """
         features = await self.read_features()
-        command = commands.set_allowed_host(features, slot, host, only_fenced=only_fenced)
+        command = commands.set_allowed_host(features, slot, host, only_fenced=only_fenced, cut=cut)
         return await self._on(slot, command)
 
     async def ensure_password(self, slot: Slot, password: Secret) -> SlotState:

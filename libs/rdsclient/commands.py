@@ -216,10 +216,10 @@ def grow_disk(features: Features, slot: Slot, size: int, added: int, pool: str) 
     return on_slot(features, slot, line)
 
 
-def _set(features: Features, slot: Slot, where: str, values: str) -> Command:
+def _set(features: Features, slot: Slot, where: str, *values: str) -> Command:
     found = f"/disk/find where {where}"
-    change = f":if ({count(found)} > 0) do={{/disk/set [{found}] {values}}}"
-    return on_slot(features, slot, change)
+    changes = "; ".join(f"/disk/set [{found}] {value}" for value in values)
+    return on_slot(features, slot, f":if ({count(found)} > 0) do={{{changes}}}")
 
 
 def set_export(features: Features, slot: Slot, *, exported: bool) -> Command:
@@ -229,21 +229,26 @@ def set_export(features: Features, slot: Slot, *, exported: bool) -> Command:
 
 
 def set_allowed_host(
-    features: Features, slot: Slot, host: str, *, only_fenced: bool = False
+    features: Features, slot: Slot, host: str, *, only_fenced: bool = False, cut: bool = False
 ) -> Command:
     """Let only this host connect; an empty text lifts the restriction.
 
-    Whether the device takes a list, and whether a change cuts off who is connected, is not known.
+    Whether the device takes a list is not known. Linux, as a target, does not cut off a host that
+    is connected and no longer allowed; what does is to stop the export and begin it again.
 
     Args:
         features: what the release can do.
         slot: the disk.
         host: what the property is to be.
         only_fenced: leave a disk alone that is not restricted.
+        cut: cut off whoever is connected.
     """
     name = "nvme-tcp-server-allow-host-name"
     where = f'{slot_is(slot)} and {name}!=""' if only_fenced else slot_is(slot)
-    return _set(features, slot, where, f"{name}={quote(host)}")
+    values = [f"{name}={quote(host)}"]
+    if cut:
+        values = [f"{values[0]} nvme-tcp-export=no", "nvme-tcp-export=yes"]
+    return _set(features, slot, where, *values)
 
 
 def set_password(features: Features, slot: Slot, password: Secret) -> Command:

@@ -105,12 +105,14 @@ class FileDisk:
         path: the backing file, with a leading slash whether or not the device shows one.
         size: bytes.
         export: None while the disk is not exported.
+        is_restricted: whether only hosts that were named may connect, once it is exported.
     """
 
     slot: str
     path: str
     size: int
     export: Export | None = None
+    is_restricted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

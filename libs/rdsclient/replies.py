@@ -228,7 +228,13 @@ def _file_disk(item: Item) -> FileDisk:
             allowed_host=_text(item, "nvme-tcp-server-allow-host-name", ""),
         )
     path = "/" + _text(item, "file-path").lstrip("/")
-    return FileDisk(slot=slot, path=path, size=_number(item, "size"), export=export)
+    return FileDisk(
+        slot=slot,
+        path=path,
+        size=_number(item, "size"),
+        export=export,
+        is_restricted=bool(_text(item, "nvme-tcp-server-allow-host-name", "")),
+    )
 
 
 def _pools(items: list[Item]) -> tuple[Pool, ...]:

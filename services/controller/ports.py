@@ -52,9 +52,12 @@ class Device(Protocol):
         """Offer the disk over NVMe/TCP, or stop offering it."""
 
     async def ensure_allowed_host(
-        self, slot: Slot, host: str, *, only_fenced: bool = False
+        self, slot: Slot, host: str, *, only_fenced: bool = False, cut: bool = False
     ) -> SlotState:
-        """Let only this host connect, of all disks or only of one that is restricted already."""
+        """Let only this host connect, of all disks or only of one that is restricted already.
+
+        With `cut` whoever is connected is cut off.
+        """
 
     async def ensure_password(self, slot: Slot, password: Secret) -> SlotState:
         """Let only hosts connect that know the secret; an empty one lifts the restriction."""

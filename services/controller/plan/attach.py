@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from libs.core.errors import InUse, Unsupported
-from libs.core.ids import VolumeId
+from libs.core.ids import Slot, VolumeId
 from libs.rdsclient.model import SlotState
 from services.controller.plan.copies import dead_copies
-from services.controller.plan.steps import AdmitHost, Look, Step, Terms, found, managed
+from services.controller.plan.steps import AdmitHost, ExportDisk, Look, Step, Terms, found, managed
 from services.controller.ports import Attachment, Node
 from services.controller.requests.capabilities import BLOCK_ONLY_MODES, SHARED_READ_MODES
 from services.controller.requests.volumes import Publication
@@ -77,8 +77,7 @@ def _check_migration(
 
 def is_fenced(seen: SlotState | None) -> bool:
     """Whether the device admits only hosts that it was told of."""
-    export = seen.disk.export if seen and seen.disk else None
-    return export is not None and bool(export.allowed_host)
+    return seen is not None and seen.disk is not None and seen.disk.is_restricted
 
 
 def render_hosts(nodes: Sequence[Node], mode: str) -> str:
@@ -128,6 +127,8 @@ def plan_publish(
         return (Look(slot),)
     disk = found(wanted.volume, seen)
     if disk.export is None:
+        if disk.is_restricted and hosts is not None:
+            return (ExportDisk(slot),)  # the device stopped between the two halves of a cut
         raise InUse(f"volume {wanted.volume} is not exported by the device")
     if not terms.limits.copy_attached and (dead := dead_copies(seen, terms, "it can be attached")):
         return dead
@@ -139,7 +140,19 @@ def plan_publish(
             f"volume {wanted.volume} is fenced on the device, and the controller runs without "
             "--fencing"
         )
-    return (AdmitHost(slot, hosts, only_fenced=True),)
+    return (_admit(slot, admitted, hosts),)
+
+
+def _admit(slot: Slot, admitted: str, hosts: str) -> AdmitHost:
+    """Return the step from who is admitted to who is to be.
+
+    Who is shut out is cut off as well, if nobody stays: a device that only refuses new connections
+    would let a node that was declared dead write on. Who stays must not be cut off: a host whose
+    reconnect is refused may give the volume up.
+    """
+    before = set(admitted.split(",")) - {NOBODY}
+    nobody_stays = bool(before) and before.isdisjoint(hosts.split(","))
+    return AdmitHost(slot, hosts, only_fenced=True, cut=nobody_stays)
 
 
 def plan_revoke(
@@ -159,7 +172,10 @@ def plan_revoke(
         return ()
     if seen is None:
         return (Look(volume.slot),)
-    export = seen.disk.export if seen.disk else None
+    disk = seen.disk
+    export = disk.export if disk else None
+    if disk is not None and export is None and disk.is_restricted:
+        return (ExportDisk(volume.slot),)  # the device stopped between the two halves of a cut
     if export is None or not export.allowed_host:
         return ()
     admitted = export.allowed_host.split(",")
@@ -171,9 +187,8 @@ def plan_revoke(
         kept = set(staying)
         left = [host for host in admitted if host in kept]
     hosts = ",".join(left) or NOBODY
-    return (
-        () if hosts == export.allowed_host else (AdmitHost(volume.slot, hosts, only_fenced=True),)
-    )
+    admitted_now = export.allowed_host
+    return () if hosts == admitted_now else (_admit(volume.slot, admitted_now, hosts),)
 
 
 def plan_fencing(volume: VolumeId, hosts: str, seen: SlotState | None) -> tuple[Step, ...]:

@@ -49,11 +49,15 @@ class ExportDisk:
 
 @dataclass(frozen=True, slots=True)
 class AdmitHost:
-    """Let only this host connect to the disk, always or only if it is restricted already."""
+    """Let only this host connect to the disk, always or only if it is restricted already.
+
+    With `cut` whoever is connected is cut off.
+    """
 
     slot: Slot
     host: str
     only_fenced: bool = False
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

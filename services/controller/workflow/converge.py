@@ -128,8 +128,8 @@ async def _apply(device: Device, step: Step) -> SlotState:  # noqa: C901, PLR091
             return await device.ensure_size(slot, size, added, pool)
         case ExportDisk(slot):
             return await device.ensure_export(slot, exported=True)
-        case AdmitHost(slot, host, only_fenced):
-            return await device.ensure_allowed_host(slot, host, only_fenced=only_fenced)
+        case AdmitHost(slot, host, only_fenced, cut):
+            return await device.ensure_allowed_host(slot, host, only_fenced=only_fenced, cut=cut)
         case CopyFile(slot, source, target, room):
             return await device.ensure_copy(slot, source, target, room)
         case Freeze(slot, branch):

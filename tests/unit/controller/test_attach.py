@@ -17,7 +17,7 @@ from services.controller.plan.attach import (
     plan_revoke,
     render_hosts,
 )
-from services.controller.plan.steps import AdmitHost, Look, RemoveFile
+from services.controller.plan.steps import AdmitHost, ExportDisk, Look, RemoveFile
 from services.controller.ports import Attachment, Node
 from tests.unit.controller.values import (
     NAME,
@@ -122,7 +122,8 @@ def test_a_third_node_is_told_that_a_migration_has_two_ends() -> None:
 def fenced(host: str) -> SlotState:
     found = disk()
     assert found.export is not None
-    return state(replace(found, export=replace(found.export, allowed_host=host)))
+    export = replace(found.export, allowed_host=host)
+    return state(replace(found, export=export, is_restricted=bool(host)))
 
 
 def test_without_fencing_a_publication_only_looks() -> None:
@@ -153,7 +154,7 @@ def test_a_node_is_shut_out_and_who_else_is_admitted_stays_so() -> None:
     both = fenced(f"{ONE},{TWO}")
 
     def admits(host: str) -> tuple[AdmitHost]:
-        return (AdmitHost(SLOT, host, only_fenced=True),)
+        return (AdmitHost(SLOT, host, only_fenced=True, cut=host == NOBODY),)
 
     assert plan_revoke(VOLUME, a, [], None) == (Look(SLOT),)
     assert plan_revoke(VOLUME, a, [], fenced(ONE)) == admits(NOBODY)
@@ -161,6 +162,24 @@ def test_a_node_is_shut_out_and_who_else_is_admitted_stays_so() -> None:
     assert plan_revoke(VOLUME, Node("gone"), [TWO], both) == admits(TWO)
     assert plan_revoke(VOLUME, Node("gone"), [], both) == admits(NOBODY)
     assert plan_revoke(VOLUME, None, [TWO], both) == admits(NOBODY)
+
+
+def test_a_node_that_never_let_go_is_cut_off_when_another_one_gets_the_volume() -> None:
+    assert plan_publish(publication(), TWO, TERMS, fenced(ONE)) == (
+        AdmitHost(SLOT, TWO, only_fenced=True, cut=True),
+    )
+    assert plan_publish(publication(), f"{ONE},{TWO}", TERMS, fenced(ONE)) == (
+        AdmitHost(SLOT, f"{ONE},{TWO}", only_fenced=True),
+    )
+
+
+def test_a_cut_that_the_device_broke_off_is_finished() -> None:
+    broken = state(replace(disk(exported=False), is_restricted=True))
+
+    assert plan_revoke(VOLUME, None, [], broken) == (ExportDisk(SLOT),)
+    assert plan_publish(publication(), ONE, TERMS, broken) == (ExportDisk(SLOT),)
+    with pytest.raises(InUse, match="not exported"):
+        plan_publish(publication(), None, TERMS, broken)
 
 
 def test_there_is_nothing_to_shut_a_node_out_of_where_nothing_is_fenced() -> None:
