@@ -1,12 +1,12 @@
 """Reaching the Kubernetes API; the only package that imports its client."""
 
-import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import structlog
@@ -22,9 +22,11 @@ REQUEST_TIMEOUT = 10.0
 WATCH_SECONDS = 240
 """How long the API server is asked to keep one watch open."""
 
+PAGE = 500
+"""Objects in one page of a listing."""
+
 _JSON = "application/json"
 _METADATA = "application/json;as={};g=meta.k8s.io;v=v1,application/json"
-_LARGE = 65_536
 _FAILED = (aiohttp.ClientError, TimeoutError, OSError)
 
 Object = dict[str, Any]
@@ -32,10 +34,17 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Objects as they were at one version of the collection."""
+    """A page of objects, as they were at one version of the collection.
+
+    Attributes:
+        items: the objects.
+        version: the version, the same for all pages.
+        following: the server's token for the next page; empty at the end.
+    """
 
     items: list[Object]
     version: str = ""
+    following: str = ""
 
 
 class WatchExpired(Unreachable):
@@ -48,8 +57,12 @@ class KubeClient:
     def __init__(self, api: client.ApiClient) -> None:
         self._api = api
 
-    async def list(self, path: str, *, query: str = "", metadata_only: bool = False) -> Listing:
-        """Return all objects below an API path, such as `/apis/storage.k8s.io/v1/csinodes`.
+    async def list(
+        self, path: str, *, query: str = "", metadata_only: bool = False
+    ) -> AsyncIterator[Listing]:
+        """Yield all objects below an API path, such as `/api/v1/nodes`, in pages.
+
+        So neither ten thousand objects nor the reading of their text are ever in hand at once.
 
         Args:
             path: the collection.
@@ -60,14 +73,20 @@ class KubeClient:
             Unreachable: there is no answer, or not the one that was asked for: never a short list.
         """
         accept = _METADATA.format("PartialObjectMetadataList") if metadata_only else _JSON
-        status, text = await self._request("GET", f"{path}?{query}" if query else path, accept)
-        large = len(text) > _LARGE
-        listing = await asyncio.to_thread(_listing, text) if large else _listing(text)
-        if status != 200 or listing is None:  # noqa: PLR2004 (HTTP OK)
-            raise Unreachable(
-                f"the Kubernetes API answered {status} to listing {path}", detail=text[:500]
-            )
-        return listing
+        following = ""
+        while True:
+            page = f"limit={PAGE}" + (f"&continue={quote(following, safe='')}" if following else "")
+            asked = "&".join(part for part in (query, page) if part)
+            status, text = await self._request("GET", f"{path}?{asked}", accept)
+            listing = _listing(text)
+            if status != 200 or listing is None:  # noqa: PLR2004 (HTTP OK)
+                raise Unreachable(
+                    f"the Kubernetes API answered {status} to listing {path}", detail=text[:500]
+                )
+            yield listing
+            if not listing.following:
+                return
+            following = listing.following
 
     async def get(self, path: str, *, metadata_only: bool = False) -> Object | None:
         """Return one object, or None where there certainly is none.
@@ -201,7 +220,9 @@ def _listing(text: str) -> Listing | None:
     items = body.get("items") if body else None
     if body is None or not isinstance(items, list):
         return None
-    return Listing(items, str((body.get("metadata") or {}).get("resourceVersion") or ""))
+    metadata = body.get("metadata") or {}
+    version, following = metadata.get("resourceVersion"), metadata.get("continue")
+    return Listing(items, str(version or ""), str(following or ""))
 
 
 @contextlib.asynccontextmanager

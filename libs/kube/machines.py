@@ -13,10 +13,9 @@ async def machine_of_claim(kube: KubeClient, namespace: str, claim: str) -> str:
     Raises:
         Unreachable: the API does not answer.
     """
-    pods = await kube.list(f"/api/v1/namespaces/{namespace}/pods", query=_SELECTOR)
-    for pod in pods.items:
-        if claim in _claims_of(pod):
-            name = _owner(pod)
+    async for page in kube.list(f"/api/v1/namespaces/{namespace}/pods", query=_SELECTOR):
+        for pod in page.items:
+            name = _owner(pod) if claim in _claims_of(pod) else ""
             if name:
                 return f"{namespace}/{name}"
     return ""

@@ -102,13 +102,16 @@ class Watched(Generic[T]):
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _list(self) -> str:
-        listing = await self._kube.list(self._path, metadata_only=self._metadata_only)
-        fresh = {item["metadata"]["name"]: self._read(item) for item in listing.items}
+        fresh: dict[str, T | None] = {}
+        version = ""
+        async for page in self._kube.list(self._path, metadata_only=self._metadata_only):
+            fresh |= {item["metadata"]["name"]: self._read(item) for item in page.items}
+            version = page.version or version
         self._items, self._by_index = {}, defaultdict(dict)
         for name, value in fresh.items():
             self._keep(name, value)
         self._synced.set()
-        return listing.version or "0"
+        return version or "0"
 
     def _read(self, item: Object) -> T | None:
         try:

@@ -114,7 +114,11 @@ class ApiServer:
         self.requests.append(f"{request.method} {request.path}")
         if request.path in self.objects:
             items = list(self.objects[request.path].values())
+            start, limit = int(request.query.get("continue", 0)), int(request.query["limit"])
             metadata = {"resourceVersion": str(self.version)}
+            if start + limit < len(items):
+                metadata["continue"] = str(start + limit)
+            items = items[start : start + limit]
             return web.json_response({"kind": "List", "metadata": metadata, "items": items})
         collection, _, name = request.path.rpartition("/")
         item = self.objects.get(collection, {}).get(name)

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
 
@@ -31,6 +32,8 @@ from services.controller.adapters.shared import Shared
 from services.controller.ports import Attachment, Grant, Node
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 _CLASSES = "/apis/storage.k8s.io/{}/volumeattributesclasses/{}"
 _FIRST_SYNC = 5.0
@@ -152,13 +155,17 @@ class KubeCluster:
         One that is not known yet counts by its name, which is how its handle is made.
         """
         driver = self._options.driver
-        attachments = await self._kube.list(VOLUME_ATTACHMENTS)
+        read = await self._read_all(VOLUME_ATTACHMENTS, lambda i: read_attachment(i, driver))
         volumes = list(self._volumes.values())
         if not self._volumes.is_synced:
-            listed = await self._kube.list(PERSISTENT_VOLUMES)
-            volumes = [v for item in listed.items if (v := read_volume(item, driver))]
-        read = [a for item in attachments.items if (a := read_attachment(item, driver))]
+            volumes = await self._read_all(PERSISTENT_VOLUMES, lambda i: read_volume(i, driver))
         return join_all(read, volumes)
+
+    async def _read_all(self, path: str, read: Callable[[Object], T | None]) -> list[T]:
+        found: list[T] = []
+        async for page in self._kube.list(path):
+            found += [value for item in page.items if (value := read(item)) is not None]
+        return found
 
     def _judged(self, claims: tuple[Claim, ...]) -> tuple[Attachment, ...]:
         """Return claims as they count now, with what was granted and taken back a moment ago."""

@@ -110,6 +110,17 @@ async def test_an_earlier_claim_of_the_same_node_is_not_taken_for_the_one_it_has
         assert held == {"worker-1": False, "worker-2": True}
 
 
+async def test_a_long_listing_is_read_page_by_page_to_its_end(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as (api, cluster):
+        api.frozen.add(ATTACHMENTS)
+        for i in range(1001):
+            await api.attach(f"pvc-{i}", f"n{i}", DRIVER, attached=True)
+
+        (last,) = await cluster.of_volume(VolumeId.parse("pvc-1000"))
+
+        assert last.node == "n1000"
+
+
 async def test_one_odd_object_does_not_keep_the_others_from_being_known(tmp_path: Path) -> None:
     async with open_world(tmp_path) as (api, cluster):
         await api.put(VOLUMES, {"metadata": {"name": "odd"}, "spec": {"csi": []}})
