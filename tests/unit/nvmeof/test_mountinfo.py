@@ -1,0 +1,106 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.nvmeof.errors import MountStorm, MountTableUnreadable
+from libs.nvmeof.mountinfo import STORM, Mount, MountTable
+
+LINE = (
+    "36 35 259:3 / /var/lib/kubelet/plugins/a\\040b rw,noatime shared:7 master:1 - "
+    "ext4 /dev/nvme0n1 ro,errors=remount-ro"
+)
+
+texts = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1
+)
+words = st.frozensets(st.from_regex(r"[a-z]{1,8}(=[a-z0-9-]{1,8})?", fullmatch=True), min_size=1)
+mounts = st.builds(
+    Mount,
+    id=st.integers(1, 10**6),
+    parent=st.integers(0, 10**6),
+    device=st.tuples(st.integers(0, 4095), st.integers(0, 2**20)),
+    root=texts,
+    point=texts,
+    options=words,
+    fs_type=st.sampled_from(["ext4", "xfs", "fuse.x"]),
+    source=texts,
+    super_options=words,
+    propagation=st.lists(st.from_regex(r"(shared|master):[0-9]{1,3}", fullmatch=True)).map(tuple),
+)
+
+
+def escaped(text: str) -> str:
+    """Write a field as the kernel does: white space and the backslash as octal numbers."""
+    return "".join(f"\\{ord(c):03o}" if c in " \t\n\\" else c for c in text)
+
+
+def line(mount: Mount) -> str:
+    first = [str(mount.id), str(mount.parent), ":".join(map(str, mount.device))]
+    first += [escaped(mount.root), escaped(mount.point), ",".join(mount.options)]
+    last = [mount.fs_type, escaped(mount.source), ",".join(mount.super_options)]
+    return " ".join([*first, *mount.propagation, "-", *last])
+
+
+def test_a_line_is_read_with_its_escapes_and_optional_fields() -> None:
+    mount = Mount.parse(LINE)
+
+    assert mount.point == "/var/lib/kubelet/plugins/a b"
+    assert mount.device == (259, 3)
+    assert mount.propagation == ("shared:7", "master:1")
+    assert mount.has_turned_read_only
+    assert not mount.is_read_only
+
+
+@given(st.lists(mounts, max_size=5))
+def test_what_was_written_is_read(table: list[Mount]) -> None:
+    text = "".join(line(mount) + "\n" for mount in table)
+
+    assert MountTable.parse(text).mounts == tuple(table)
+
+
+@given(st.text())
+def test_anything_is_read_or_refused(text: str) -> None:
+    try:
+        table = MountTable.parse(text)
+    except MountTableUnreadable:
+        return
+    assert len(table.mounts) <= text.count("\n") + 1
+
+
+@pytest.mark.parametrize("cut", range(1, len(LINE) - len(" ro,errors=remount-ro"), 7))
+def test_a_line_that_was_cut_off_spoils_the_whole(cut: int) -> None:
+    with pytest.raises(MountTableUnreadable):
+        MountTable.parse(f"{LINE}\n{LINE[:cut]}\n")
+
+
+def table(*points: str) -> MountTable:
+    return MountTable(
+        tuple(
+            Mount(i, 0, (259, i % 2), "/", point, frozenset({"rw"}), "ext4", "x", frozenset())
+            for i, point in enumerate(points)
+        )
+    )
+
+
+def test_the_mount_on_top_is_the_one_that_counts() -> None:
+    found = table("/a", "/b", "/a").at("/a")
+
+    assert found is not None
+    assert found.id == 2
+    assert table("/a").at("/c") is None
+
+
+def test_what_is_below_a_directory_comes_innermost_first() -> None:
+    points = [mount.point for mount in table("/a", "/a/b/c", "/ab", "/a/b", "/a").below("/a")]
+
+    assert points == ["/a/b/c", "/a/b", "/a", "/a"]
+
+
+def test_a_device_that_is_mounted_absurdly_often_is_named() -> None:
+    many = table(*["/a"] * (2 * STORM))
+    many.check_storm()
+
+    storm = table(*["/a"] * (2 * STORM + 1))
+    with pytest.raises(MountStorm, match="259:0 is mounted 101 times"):
+        storm.check_storm()
+    storm.check_storm([(259, 1)])
