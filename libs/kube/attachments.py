@@ -39,6 +39,11 @@ class VolumeAttachment:
     created: str
 
     @property
+    def identity(self) -> str:
+        """What tells it from an earlier one of the same name."""
+        return self.uid or f"{self.name} {self.created}"
+
+    @property
     def slot(self) -> str:
         """The slot of a volume of that name, or the handle of an inline one."""
         return slot_of(self.volume) if self.volume else self.handle

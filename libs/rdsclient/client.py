@@ -9,7 +9,7 @@ from libs.core.errors import Unsupported
 from libs.core.ids import Slot
 from libs.core.paths import DevicePath
 from libs.core.secret import Secret
-from libs.rdsclient import commands, images, replies
+from libs.rdsclient import commands, facts, images, replies
 from libs.rdsclient.commands import Command
 from libs.rdsclient.config import RdsConfig
 from libs.rdsclient.model import (
@@ -20,7 +20,6 @@ from libs.rdsclient.model import (
     FileDisk,
     Pool,
     SlotState,
-    Subvolume,
     Traffic,
 )
 from libs.rdsclient.session import Session
@@ -38,11 +37,11 @@ class RdsClient(Session):
     async def read_identity(self) -> str:
         """Read the device's name."""
         command = commands.read_identity(await self.read_features())
-        return await self.ask(command, partial(replies.parse_identity, command=command))
+        return await self.ask(command, partial(facts.parse_identity, command=command))
 
     async def read_traffic(self, slot: Slot) -> Traffic:
         """Read a disk's traffic at this moment."""
-        return await self.ask(commands.read_traffic(slot), replies.parse_traffic)
+        return await self.ask(commands.read_traffic(slot), facts.parse_traffic)
 
     # Disks
 
@@ -123,8 +122,8 @@ class RdsClient(Session):
         command = commands.list_files(await self.read_features(), directory)
         return await self.ask(command, partial(replies.parse_files, command=command))
 
-    async def list_snapshots(self) -> tuple[tuple[BackingFile, ...], tuple[Subvolume, ...]]:
-        """List the files and the subvolumes that are snapshots."""
+    async def list_snapshots(self) -> SlotState:
+        """List the files and the subvolumes that are snapshots, of whatever slot, and the pools."""
         command = images.list_snapshots(await self.read_features())
         return await self.ask(command, partial(replies.parse_snapshots, command=command))
 

@@ -130,7 +130,7 @@ def _state_of(features: Features, slot: Slot) -> tuple[str, ...]:
     listings = (
         listing(features, "/disk", f"{slot_is(slot)} or file-path~{image}"),
         listing(features, "/file", f"name~{quote(either + IMAGE_ENDING)}"),
-        _pools(features),
+        list_pools(features),
     )
     if not features.subvolumes:
         return listings
@@ -164,7 +164,8 @@ def check_alive() -> Command:
     return Command(':put "alive"')
 
 
-def _pools(features: Features) -> str:
+def list_pools(features: Features) -> str:
+    """Return the statement that lists the mounted pools."""
     return listing(features, "/disk", f"mount-point~{quote('.')}")
 
 
@@ -182,7 +183,7 @@ def list_inventory(features: Features, prefixes: tuple[str, ...]) -> Command:
     """Ask for the same, and for every mounted pool."""
     listings = (
         listing(features, "/disk", _has_prefix(prefixes)),
-        _pools(features),
+        list_pools(features),
     )
     return Command("; ".join(listings), listings=len(listings), json=features.json)
 

@@ -16,6 +16,7 @@ from libs.rdsclient.commands import (
     copy_stem,
     count,
     has_room,
+    list_pools,
     listing,
     on_slot,
     own_stem,
@@ -174,8 +175,14 @@ def remove_branch(features: Features, slot: Slot, path: DevicePath, branch: Bran
 
 
 def list_snapshots(features: Features) -> Command:
-    """Ask for the files, and where the release has them the subvolumes, that are snapshots."""
-    listings = [listing(features, "/file", f"name~{quote(SNAPSHOT_FILES + '[.]img$')}")]
+    """Ask for the files and, where the release has them, subvolumes that are snapshots.
+
+    The pools come between the two.
+    """
+    listings = [
+        listing(features, "/file", f"name~{quote(SNAPSHOT_FILES + '[.]img$')}"),
+        list_pools(features),
+    ]
     if features.subvolumes:
         listings.append(listing(features, SUBVOLUME, f"fullname~{quote(SNAPSHOT_FILES + '$')}"))
     return Command("; ".join(listings), listings=len(listings), json=features.json)

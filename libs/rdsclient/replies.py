@@ -1,6 +1,5 @@
 """What the device answered, as values or as an error that says where it went wrong. Pure."""
 
-import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -16,16 +15,9 @@ from libs.rdsclient.model import (
     Export,
     FileDisk,
     Pool,
-    Release,
     SlotState,
     Subvolume,
-    SystemInfo,
-    Traffic,
 )
-
-_SCALED = re.compile(r"(\d[\d ]*(?:\.\d+)?)(|[kMGT])(?:bps)?", re.ASCII)
-_SCALES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_KEY_VALUE = re.compile(r"^ *([a-z0-9-]+): *(.*?) *$")
 
 
 def listings(text: str, command: Command, *read: Callable[[Item], Any]) -> tuple[list[Any], ...]:
@@ -71,22 +63,6 @@ def _read_all(
 
 def _whole(item: Item) -> Item:
     return item
-
-
-def parse_system(text: str) -> SystemInfo:
-    """Read `/system resource print`: right-aligned `key: value` lines.
-
-    Raises:
-        GarbledReply: there is no version in it.
-        RdsCsiError: it is an error text.
-    """
-    values = _values(text)
-    if "version" not in values:
-        if not values and text.strip():
-            raise error_from_text(text.strip())
-        raise GarbledReply("the device did not say which release it runs", detail=repr(text))
-    version = values["version"]
-    return SystemInfo(Release.parse(version), version, values.get("board-name", ""))
 
 
 def parse_disks(text: str, command: Command) -> tuple[FileDisk, ...]:
@@ -148,63 +124,28 @@ def parse_inventory(text: str, command: Command) -> tuple[tuple[FileDisk, ...], 
     return tuple(disks), _pools(pools)
 
 
-def parse_snapshots(
-    text: str, command: Command
-) -> tuple[tuple[BackingFile, ...], tuple[Subvolume, ...]]:
-    """Read the files and the subvolumes that are snapshots."""
-    files, *rest = listings(text, command, _file)
-    return tuple(files), tuple(map(_subvolume, rest[0] if rest else ()))
+def parse_snapshots(text: str, command: Command) -> SlotState:
+    """Read the files and the subvolumes that are snapshots, and the pools."""
+    files, pools, *rest = listings(text, command, _file)
+    return SlotState(
+        Slot("snap"),
+        files=tuple(files),
+        subvolumes=tuple(map(_subvolume, rest[0] if rest else ())),
+        pools=_pools(pools),
+    )
 
 
 def _subvolume(item: Item) -> Subvolume:
     return Subvolume(
-        label=_text(item, "fs"),
-        name=_text(item, "fullname"),
-        parent=_text(item, "parent", ""),
+        label=text_of(item, "fs"),
+        name=text_of(item, "fullname"),
+        parent=text_of(item, "parent", ""),
         frozen=_flag(item, "read-only") if "read-only" in item else False,
     )
 
 
-def parse_identity(text: str, command: Command) -> str:
-    """Read the device's name."""
-    if command.listings:
-        (items,) = listings(text, command)
-        return _text(items[0], "name") if items else ""
-    return _values(text).get("name", "")
-
-
-def parse_traffic(text: str) -> Traffic:
-    """Read `monitor-traffic once`; what cannot be read is left out, not made up.
-
-    Raises:
-        RdsCsiError: it is an error text.
-    """
-    values = _values(text)
-    if not values:
-        raise error_from_text(text.strip())
-    return Traffic(
-        read_ops=_scaled(values.get("read-ops-per-second")),
-        write_ops=_scaled(values.get("write-ops-per-second")),
-        read_bits=_scaled(values.get("read-rate")),
-        write_bits=_scaled(values.get("write-rate")),
-        in_flight=_scaled(values.get("in-flight-ops")),
-    )
-
-
-def _values(text: str) -> dict[str, str]:
-    found = (_KEY_VALUE.match(line) for line in text.splitlines())
-    return {match[1]: match[2] for match in found if match}
-
-
-def _scaled(text: str | None) -> int | None:
-    match = _SCALED.fullmatch(text or "")
-    if match is None:
-        return None
-    return int(Decimal(match[1].replace(" ", "")) * _SCALES[match[2]])
-
-
 def _file(item: Item) -> BackingFile:
-    path = "/" + _text(item, "name").lstrip("/")
+    path = "/" + text_of(item, "name").lstrip("/")
     try:
         size = _number(item, "size")
     except GarbledReply:
@@ -213,8 +154,8 @@ def _file(item: Item) -> BackingFile:
 
 
 def _file_disk(item: Item) -> FileDisk:
-    slot = _text(item, "slot")
-    if _text(item, "type") != "file":
+    slot = text_of(item, "slot")
+    if text_of(item, "type") != "file":
         raise GarbledReply(
             f"the disk in slot {slot} is not a file disk, though its name is one of ours",
             detail=repr(item),
@@ -223,17 +164,17 @@ def _file_disk(item: Item) -> FileDisk:
     if _flag(item, "nvme-tcp-export"):
         export = Export(
             # Before 7.21 there is no such property, and the NQN is the slot.
-            nqn=_text(item, "nvme-tcp-server-nqn", slot) or slot,
+            nqn=text_of(item, "nvme-tcp-server-nqn", slot) or slot,
             port=_number(item, "nvme-tcp-server-port"),
-            allowed_host=_text(item, "nvme-tcp-server-allow-host-name", ""),
+            allowed_host=text_of(item, "nvme-tcp-server-allow-host-name", ""),
         )
-    path = "/" + _text(item, "file-path").lstrip("/")
+    path = "/" + text_of(item, "file-path").lstrip("/")
     return FileDisk(
         slot=slot,
         path=path,
         size=_number(item, "size"),
         export=export,
-        is_restricted=bool(_text(item, "nvme-tcp-server-allow-host-name", "")),
+        is_restricted=bool(text_of(item, "nvme-tcp-server-allow-host-name", "")),
     )
 
 
@@ -253,16 +194,21 @@ def _pool(items: list[Item]) -> Pool | None:
         raise GarbledReply("the device lists a mount point more than once", detail=repr(items))
     (item,) = items
     return Pool(
-        mount_point=_text(item, "mount-point"),
+        mount_point=text_of(item, "mount-point"),
         size=_number(item, "size"),
         free=_number(item, "free"),
-        filesystem=_text(item, "fs", ""),
-        state=_text(item, "state", ""),
-        label=_text(item, "fs-label", ""),
+        filesystem=text_of(item, "fs", ""),
+        state=text_of(item, "state", ""),
+        label=text_of(item, "fs-label", ""),
     )
 
 
-def _text(item: Item, name: str, default: str | None = None) -> str:
+def text_of(item: Item, name: str, default: str | None = None) -> str:
+    """Return a property that is a text.
+
+    Raises:
+        GarbledReply: it is missing, or something else.
+    """
     value = item.get(name, default)
     if not isinstance(value, str):
         raise _unreadable(item, name, "a text")

@@ -8,7 +8,7 @@ from typing import TypeVar
 import structlog
 
 from libs.core.errors import OutcomeUnknown, RdsCsiError, Unsupported
-from libs.rdsclient import commands, replies
+from libs.rdsclient import commands, facts
 from libs.rdsclient.commands import Command
 from libs.rdsclient.errors import ConnectionLost, GarbledReply, ReadFailed
 from libs.rdsclient.execs import Reply
@@ -73,7 +73,7 @@ class Session:
         if self._system is not None and self._is_known:
             return self._system
         reply = await self._send(commands.read_system())
-        system = replies.parse_system(reply.text)
+        system = facts.parse_system(reply.text)
         if not system.features.file_disks:
             raise Unsupported(
                 f"the device runs RouterOS {system.version}; this driver needs {OLDEST_RELEASE} "

@@ -31,6 +31,7 @@ from services.controller.servicer import ControllerServicer, Unit
 from services.controller.sites import Site, Sites, parse_sites
 from services.controller.workflow.attach import Attacher
 from services.controller.workflow.catalog import Catalog
+from services.controller.workflow.converge import Desk
 from services.controller.workflow.volumes import Volumes
 
 log = structlog.get_logger(__name__)
@@ -57,9 +58,10 @@ async def open_controller(settings: ControllerSettings) -> AsyncIterator[None]:
         ]
         cluster = await stack.enter_async_context(_open_cluster(settings))
         tasks = await stack.enter_async_context(open_keyed_tasks(_UNHEARD_SECONDS))
+        desks = [(site, Desk(device, site)) for site, device in devices]
         units = [
-            Unit(site, Volumes(device, cluster, site), Attacher(device, cluster, site))
-            for site, device in devices
+            Unit(site, Volumes(desk, cluster, site), Attacher(desk, cluster, site))
+            for site, desk in desks
         ]
         for site in sites:
             _say_fencing(site)

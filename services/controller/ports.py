@@ -8,13 +8,11 @@ from libs.core.ids import NodeId, Slot, VolumeId
 from libs.core.paths import DevicePath
 from libs.core.secret import Secret
 from libs.rdsclient.model import (
-    BackingFile,
     Branch,
     DiskSpec,
     FileDisk,
     Pool,
     SlotState,
-    Subvolume,
 )
 
 
@@ -33,8 +31,8 @@ class Device(Protocol):
     async def list_pool_disks(self, mount_point: str) -> tuple[FileDisk, ...]:
         """List every file disk in a pool, whoever it belongs to."""
 
-    async def list_snapshots(self) -> tuple[tuple[BackingFile, ...], tuple[Subvolume, ...]]:
-        """List the files and the subvolumes that are snapshots."""
+    async def list_snapshots(self) -> SlotState:
+        """List the files and the subvolumes that are snapshots, of whatever slot, and the pools."""
 
     async def read_slot(self, slot: Slot) -> SlotState:
         """Read all about one slot, and the pools."""

@@ -1,5 +1,6 @@
 """The CSI Controller service: parse, hand over, render. About five lines an RPC."""
 
+import asyncio
 import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from libs.core.errors import (
     InvalidRequest,
     NotFound,
     RdsCsiError,
-    Unreachable,
 )
 from libs.core.ids import NodeId, SnapshotId, VolumeId
 from libs.csikit.keylock import KeyedTasks
@@ -25,6 +25,9 @@ from services.controller.workflow.catalog import Catalog
 from services.controller.workflow.volumes import Volumes
 
 _Rpc = csi.ControllerServiceCapabilityRpcType
+
+_OTHERS_SECONDS = 2.0
+"""How long the other devices have to say whether they have a volume already."""
 
 CAPABILITIES = (
     _Rpc.CREATE_DELETE_VOLUME,
@@ -110,15 +113,22 @@ class ControllerServicer(csi.ControllerBase):
     async def _check_only_here(self, volume: VolumeId) -> None:
         """Check that no other device has the volume, from a call that chose it by topology.
 
-        A device that does not answer is passed over: a call that was cut off there is repeated by
-        the provisioner with the same topology.
+        A device that does not answer at once, or not as it should, is passed over: a call that was
+        cut off there is repeated by the provisioner with the same topology.
         """
-        others = [unit for unit in self._units.values() if unit.site.suffix != volume.device]
-        for unit in others:
+
+        async def has(unit: Unit) -> str:
             there = VolumeId(volume.slot, unit.site.suffix)
-            with contextlib.suppress(Unreachable):
-                if await unit.volumes.has(there):
-                    raise Conflict(f"volume {there} exists on device {unit.site.name}")
+            with contextlib.suppress(RdsCsiError, TimeoutError):
+                async with asyncio.timeout(_OTHERS_SECONDS):
+                    if await unit.volumes.has(there):
+                        return f"volume {there} exists on device {unit.site.name}"
+            return ""
+
+        others = [unit for unit in self._units.values() if unit.site.suffix != volume.device]
+        for problem in await asyncio.gather(*map(has, others)):
+            if problem:
+                raise Conflict(problem)
 
     async def delete_volume(self, message: csi.DeleteVolumeRequest) -> csi.DeleteVolumeResponse:
         """Remove a volume."""

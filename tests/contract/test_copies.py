@@ -91,7 +91,7 @@ async def test_volumes_in_subvolumes_are_made_frozen_cloned_and_removed(under: U
             branch=Branch("tank", clone.subvolume, frozen.subvolume),
         )
     )
-    _, listed = await under.rds.list_snapshots()
+    listed = (await under.rds.list_snapshots()).subvolumes
     unfrozen = await under.rds.ensure_branch_absent(frozen.slot, frozen.path, freeze)
     gone = await under.rds.ensure_absent(spec.slot, spec.path, branch, copied=True)
 

@@ -62,3 +62,5 @@ class Annotator:
             await self._kube.patch(f"{PERSISTENT_VOLUMES}/{volume}", change)
         except Unreachable as error:
             log.info("volume not annotated", volume=volume, reason=error.message)
+        except Exception:  # the next volume's note must not be lost with this one's
+            log.exception("volume not annotated", volume=volume)

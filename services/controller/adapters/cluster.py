@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -29,6 +28,7 @@ from libs.kube.machines import machine_of_claim
 from libs.kube.watched import Watched, open_watched
 from services.controller.adapters.annotations import Annotator
 from services.controller.adapters.shared import Shared
+from services.controller.adapters.verdicts import Verdicts
 from services.controller.ports import Attachment, Grant, Node
 
 log = structlog.get_logger(__name__)
@@ -36,6 +36,9 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _CLASSES = "/apis/storage.k8s.io/{}/volumeattributesclasses/{}"
+_FEW = 20
+"""Volumes that are asked for one by one; more are listed."""
+
 _FIRST_SYNC = 5.0
 """Seconds that start-up waits for the first listings; the API may be away, and come back."""
 
@@ -80,14 +83,14 @@ class KubeCluster:
             kube, NODES, self._read_node, lambda node: node.host_nqn, metadata_only=True
         )
         self._listing = Shared(self._list)
-        self._granted: dict[tuple[str, str], tuple[str, ...]] = {}
-        self._released: dict[str, float] = {}
+        self._verdicts = Verdicts(options.handover_seconds)
         self._annotator = Annotator(kube, driver) if options.annotate else None
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keep what is known up to date until the block ends."""
         async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._listing.aclose)
             watched = (self._attachments, self._volumes, self._nodes)
             await stack.enter_async_context(open_watched(*watched))
             if self._annotator:
@@ -110,8 +113,12 @@ class KubeCluster:
             known = self._known(volume)
             own = [claim for claim in known if claim.node == asking.text]
             if own and all([await self._is_current(claim) for claim in own]):
-                return self._judged(known)
-        return self._judged(_of(await self._listing.read(), volume))
+                return self._verdicts.judged(known, asking.text)
+        claims = _of(await self._listing.read(), volume)
+        if asking is not None and all(claim.node != asking.text for claim in claims):
+            # Nothing is decided on what cannot be all: its own claim is there before the call.
+            raise Unreachable(f"no VolumeAttachment of node {asking} for volume {volume} is known")
+        return self._verdicts.judged(claims, asking.text if asking else "")
 
     async def _is_current(self, claim: Claim) -> bool:
         """Whether a claim that is known is the one that there is now, and no earlier one.
@@ -126,9 +133,9 @@ class KubeCluster:
     ) -> Mapping[VolumeId, tuple[Attachment, ...]]:
         """Return the claims to several volumes, as far as is known."""
         if self._is_synced:
-            return {volume: self._judged(self._known(volume)) for volume in volumes}
+            return {volume: self._verdicts.judged(self._known(volume)) for volume in volumes}
         listed = await self._listing.read()
-        return {volume: self._judged(_of(listed, volume)) for volume in volumes}
+        return {volume: self._verdicts.judged(_of(listed, volume)) for volume in volumes}
 
     @property
     def _is_synced(self) -> bool:
@@ -150,16 +157,20 @@ class KubeCluster:
         return tuple(claims)
 
     async def _list(self) -> dict[str, tuple[Claim, ...]]:
-        """Read the attachments anew; of the volumes what is known will do.
-
-        One that is not known yet counts by its name, which is how its handle is made.
-        """
+        """Read the attachments anew, and the volumes that are not known yet."""
         driver = self._options.driver
         read = await self._read_all(VOLUME_ATTACHMENTS, lambda i: read_attachment(i, driver))
-        volumes = list(self._volumes.values())
-        if not self._volumes.is_synced:
-            volumes = await self._read_all(PERSISTENT_VOLUMES, lambda i: read_volume(i, driver))
-        return join_all(read, volumes)
+        volumes = {volume.name: volume for volume in self._volumes.values()}
+        unknown = {a.volume for a in read if a.volume and a.volume not in volumes}
+        if len(unknown) > _FEW or not self._volumes.is_synced:
+            listed = await self._read_all(PERSISTENT_VOLUMES, lambda i: read_volume(i, driver))
+            volumes = {volume.name: volume for volume in listed}
+        else:
+            for name in unknown:
+                item = await self._kube.get(f"{PERSISTENT_VOLUMES}/{name}")
+                if item and (volume := read_volume(item, driver)):
+                    volumes[name] = volume
+        return join_all(read, volumes.values())
 
     async def _read_all(self, path: str, read: Callable[[Object], T | None]) -> list[T]:
         found: list[T] = []
@@ -167,46 +178,15 @@ class KubeCluster:
             found += [value for item in page.items if (value := read(item)) is not None]
         return found
 
-    def _judged(self, claims: tuple[Claim, ...]) -> tuple[Attachment, ...]:
-        """Return claims as they count now, with what was granted and taken back a moment ago."""
-        return tuple(
-            Attachment(
-                node=claim.node,
-                attached=claim.attached or self._is_granted(claim),
-                order=(claim.created, claim.name),
-                since=claim.since,
-                read_only=claim.read_only,
-                id=claim.identity,
-            )
-            for claim in claims
-            if not self._is_released(claim)
-        )
-
-    def _is_granted(self, claim: Claim) -> bool:
-        return claim.identity in self._granted.get((claim.volume, claim.node), ())
-
-    def _is_released(self, claim: Claim) -> bool:
-        released = self._released.get(claim.identity)
-        limit = self._options.handover_seconds
-        return released is not None and time.monotonic() - released < limit
-
     async def record(self, volume: VolumeId, node: NodeId, grant: Grant) -> None:
         """Remember a grant for the VolumeAttachment that it is for."""
-        self._granted[volume.text, node.text] = grant.claims
-        for claim in grant.claims:
-            self._released.pop(claim, None)
+        self._verdicts.grant(volume, node, grant.claims)
         self._annotate(volume, node, attached=True)
 
     async def forget(self, volume: VolumeId, node: NodeId | None) -> None:
         """Forget grants, and remember for a while that the claims have been taken back."""
-        now = time.monotonic()
-        limit = self._options.handover_seconds
-        self._released = {k: at for k, at in self._released.items() if now - at < limit}
-        for claim in await self._claims_of(volume, node):
-            self._released[claim.identity] = now
-        for key in [key for key in self._granted if key[0] == volume.text]:
-            if node is None or key[1] == node.text:
-                del self._granted[key]
+        claims = await self._claims_of(volume, node)
+        self._verdicts.release(volume, node, claims)
         self._annotate(volume, node, attached=False)
 
     async def _claims_of(self, volume: VolumeId, node: NodeId | None) -> list[Claim]:
@@ -223,7 +203,7 @@ class KubeCluster:
         if self._annotator is None:
             return
         for persistent in self._volumes.found(volume.text):
-            left = {c.node for c in self._judged(self._known(volume)) if c.attached}
+            left = {c.node for c in self._verdicts.judged(self._known(volume)) if c.attached}
             if node is not None:
                 left = left | {node.text} if attached else left - {node.text}
             self._annotator.put(persistent.name, sorted(left) if node else [])

@@ -27,6 +27,13 @@ class Shared(Generic[T]):
             self._next.add_done_callback(lambda task: task.cancelled() or task.exception())
         return await asyncio.shield(self._next)
 
+    async def aclose(self) -> None:
+        """Break off what is under way."""
+        tasks = [task for task in (self._current, self._next) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     async def _run(self, before: "asyncio.Task[T] | None") -> T:
         if before is not None:
             await asyncio.wait((before,))

@@ -57,6 +57,18 @@ def check_holders(wanted: Publication, held: Iterable[Attachment], now: float) -
         _check_migration(wanted, nodes[0], own, now)
 
 
+def holders_beside(wanted: Publication, held: Iterable[Attachment]) -> set[str]:
+    """Return the other nodes that have the volume, or may have been given it a moment ago."""
+    held = tuple(held)
+    own = [claim.order for claim in held if claim.node == wanted.node.text]
+    return {
+        claim.node
+        for claim in held
+        if claim.node != wanted.node.text
+        and (claim.attached or (bool(own) and claim.order < min(own)))
+    }
+
+
 def _check_migration(
     wanted: Publication, source: str, own: Sequence[Attachment], now: float
 ) -> None:
@@ -156,7 +168,11 @@ def _admit(slot: Slot, admitted: str, hosts: str) -> AdmitHost:
 
 
 def plan_revoke(
-    volume: VolumeId, leaving: Node | None, staying: Iterable[str], seen: SlotState | None
+    volume: VolumeId,
+    leaving: Node | None,
+    staying: Iterable[str],
+    terms: Terms,  # noqa: ARG001 (every plan has them)
+    seen: SlotState | None,
 ) -> tuple[Step, ...]:
     """Plan to shut a node out of a fenced volume; one that is gone needs nothing.
 
@@ -166,6 +182,7 @@ def plan_revoke(
         volume: the volume.
         leaving: the node; None for all.
         staying: the host NQNs of the other holders, for when the leaving one's is not known.
+        terms: what the plan is made under.
         seen: the volume, as it was last seen.
     """
     if not volume.is_managed:
@@ -191,7 +208,12 @@ def plan_revoke(
     return () if hosts == admitted_now else (_admit(volume.slot, admitted_now, hosts),)
 
 
-def plan_fencing(volume: VolumeId, hosts: str, seen: SlotState | None) -> tuple[Step, ...]:
+def plan_fencing(
+    volume: VolumeId,
+    hosts: str,
+    terms: Terms,  # noqa: ARG001 (every plan has them)
+    seen: SlotState | None,
+) -> tuple[Step, ...]:
     """Plan to begin fencing a volume, or with an empty `hosts` to end it.
 
     Raises:

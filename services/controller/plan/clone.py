@@ -70,7 +70,7 @@ def plan_clone(  # noqa: PLR0913, PLR0917 (all that a copy depends on)
         return _plan_branch(wanted, source, from_, room, terms, seen)
     begun = copies_in(seen.files)
     if begun:
-        return _go_on(wanted, source, begun[0], terms)
+        return _go_on(wanted, source, begun[0], room, terms, seen)
     check_leftovers(wanted.volume, wanted.path, seen)
     check_copies_allowed(terms)
     image, size = _whole_source(source, from_.seen, terms)
@@ -83,7 +83,9 @@ def plan_clone(  # noqa: PLR0913, PLR0917 (all that a copy depends on)
     return (CopyFile(slot, image.path, place.path, size),)
 
 
-def _go_on(wanted: NewVolume, source: Source, copy: Copying, terms: Terms) -> tuple[Step, ...]:
+def _go_on(  # noqa: PLR0913, PLR0917 (all that a copy depends on)
+    wanted: NewVolume, source: Source, copy: Copying, room: Room, terms: Terms, seen: SlotState
+) -> tuple[Step, ...]:
     """Plan what is left once the copy has been begun; its source need not be there any more."""
     if copy.origin.source != source.slot.text:
         raise Conflict(
@@ -95,7 +97,11 @@ def _go_on(wanted: NewVolume, source: Source, copy: Copying, terms: Terms) -> tu
             return (RemoveFile(wanted.volume.slot, copy.image.path),)
         raise Busy(f"volume {copy} is being copied from {source}")
     size = copy.done or copy.origin.size
-    exported = _target_size(wanted, terms.limits, size) == size
+    target = _target_size(wanted, terms.limits, size)
+    if room.promised is not None:
+        pool = copy.image.directory.pool
+        check_space(pool, seen.pool(pool), room, target, terms.limits)
+    exported = target == size
     spec = spec_of(wanted, copy.image, size)
     return (CreateDisk(replace(spec, adopts=True, room=0, exported=exported)),)
 

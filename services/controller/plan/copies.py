@@ -90,7 +90,12 @@ def check_copies_allowed(terms: Terms) -> None:
         )
 
 
-def plan_take_back(slot: Slot, path: DevicePath, seen: SlotState | None) -> tuple[Step, ...]:
+def plan_take_back(
+    slot: Slot,
+    path: DevicePath,
+    terms: Terms,  # noqa: ARG001 (every plan has them)
+    seen: SlotState | None,
+) -> tuple[Step, ...]:
     """Plan to remove a copy that must not become complete."""
     if seen is None or any(file.path == path.text for file in seen.files):
         return (RemoveFile(slot, path),)

@@ -117,7 +117,6 @@ Step = (
     | Freeze
     | RemoveBranch
 )
-Plan = Callable[[SlotState | None], tuple[Step, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +155,9 @@ class Terms:
     bases: tuple[DevicePath, ...]
     now: int
     stalled: frozenset[str] = frozenset()
+
+
+Plan = Callable[[Terms, SlotState | None], tuple[Step, ...]]
 
 
 @dataclass(frozen=True, slots=True)

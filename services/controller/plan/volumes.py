@@ -219,7 +219,7 @@ def plan_delete(
             )
         return (RemoveDisk(slot, image.path, branch_of(image, seen), copied=True),)
     used = {user.path: user.slot for user in seen.users}
-    left = _images_left(slot, bases, seen)
+    left = images_left(slot, bases, seen)
     for image in left:
         if image.path.text in used:
             raise InUse(
@@ -231,7 +231,7 @@ def plan_delete(
     )
 
 
-def _images_left(slot: Slot, bases: tuple[DevicePath, ...], seen: SlotState) -> list[Image]:
+def images_left(slot: Slot, bases: tuple[DevicePath, ...], seen: SlotState) -> list[Image]:
     """Return the places of files and subvolumes that are named like the slot, each once."""
     images = [Image.parse(file.path) for file in seen.files]
     images += [place_of(sub, seen, bases) for sub in seen.subvolumes]
@@ -272,25 +272,3 @@ def plan_expand(
 def pool_of(disk: FileDisk) -> str:
     """Return the mount point of the pool that a disk lies in."""
     return DevicePath.parse(disk.path, "file-path").pool
-
-
-def plan_abandon(volume: VolumeId, terms: Terms, seen: SlotState | None) -> tuple[Step, ...]:
-    """Plan to remove what a copy that failed has left, so that the failure can be final.
-
-    A disk that is exported is a volume, and stays; so does a file that is not a copy.
-    """
-    if seen is None:
-        return (Look(volume.slot),)
-    disk = seen.disk
-    image = Image.parse(disk.path) if disk else None
-    if disk is not None:
-        if disk.export is not None or image is None or image.origin is None:
-            return ()
-        return (RemoveDisk(volume.slot, image.path, branch_of(image, seen), copied=True),)
-    left = _images_left(volume.slot, terms.bases, seen)
-    used = {user.path for user in seen.users}
-    return tuple(
-        RemoveDisk(volume.slot, image.path, branch_of(image, seen), copied=True)
-        for image in left
-        if image.path.text not in used and (image.origin or image.layout is Layout.SUBVOLUME)
-    )

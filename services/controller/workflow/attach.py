@@ -9,6 +9,7 @@ from libs.core.ids import NodeId, VolumeId
 from libs.rdsclient.model import FileDisk
 from services.controller.plan.attach import (
     check_holders,
+    holders_beside,
     is_fenced,
     plan_fencing,
     plan_publish,
@@ -16,7 +17,7 @@ from services.controller.plan.attach import (
     render_hosts,
 )
 from services.controller.plan.steps import found, managed
-from services.controller.ports import Attachment, Cluster, Device, Grant, Node
+from services.controller.ports import Attachment, Cluster, Grant, Node
 from services.controller.requests.capabilities import SHARED_READ_MODES
 from services.controller.requests.volumes import Modification, Publication
 from services.controller.sites import Site
@@ -27,8 +28,8 @@ from services.controller.workflow.living import living
 class Attacher:
     """Publishes volumes; one instance for one device."""
 
-    def __init__(self, device: Device, cluster: Cluster, site: Site) -> None:
-        self._desk = Desk(device, site)
+    def __init__(self, desk: Desk, cluster: Cluster, site: Site) -> None:
+        self._desk = desk
         self._cluster = cluster
         self._fencing = site.settings.fencing
         self._two_hosts = site.settings.fencing_two_hosts
@@ -49,9 +50,9 @@ class Attacher:
         seen = await self._desk.read(managed(wanted.volume).slot)
         hosts = None
         if self._fencing and is_fenced(seen):
-            others = await self._nodes({c.node for c in held if c.attached} - {node.name})
+            others = await self._nodes(holders_beside(wanted, held))
             hosts = render_hosts([*others, node], self._two_hosts)
-        plan = partial(plan_publish, wanted, hosts, self._desk.terms())
+        plan = partial(plan_publish, wanted, hosts)
         disk = found(wanted.volume, await self._desk.converge(plan, seen))
         await self._cluster.record(
             wanted.volume,
@@ -79,8 +80,9 @@ class Attacher:
         return held
 
     async def _nodes(self, names: set[str]) -> list[Node]:
+        """Return the nodes of these names that there are."""
         nodes = [await self._cluster.node(name) for name in sorted(names)]
-        return [node for node in nodes if node is not None and node.host_nqn]
+        return [node for node in nodes if node is not None]
 
     async def unpublish(self, volume: VolumeId, node: NodeId | None) -> None:
         """Take a volume from a node, or from all.
@@ -92,7 +94,7 @@ class Attacher:
             held = await self._cluster.of_volume(volume)
             leaving = await self._leaving(node)
             others = await self._nodes({c.node for c in held if node and c.node != node.text})
-            staying = [other.host_nqn for other in others]
+            staying = [other.host_nqn for other in others if other.host_nqn]
             await self._desk.converge(partial(plan_revoke, volume, leaving, staying))
         await self._cluster.forget(volume, node)
 
@@ -121,6 +123,6 @@ class Attacher:
         hosts = ""
         if fenced:
             held = await self._cluster.of_volume(volume)
-            nodes = [await self._cluster.node(c.node) for c in held if c.attached]
-            hosts = render_hosts([n for n in nodes if n is not None], self._two_hosts)
+            nodes = await self._nodes({c.node for c in held if c.attached})
+            hosts = render_hosts(nodes, self._two_hosts)
         await self._desk.converge(partial(plan_fencing, volume, hosts))

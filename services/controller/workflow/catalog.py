@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from libs.core.ids import MANAGED_PREFIXES, Slot, SnapshotId, VolumeId
 from services.controller.answers import Listed
+from services.controller.plan.copies import within
 from services.controller.plan.snapshots import Snapshot, snapshots_in
 from services.controller.ports import Attachment, Cluster, Device
 from services.controller.requests.snapshots import SnapshotQuery
@@ -72,7 +73,11 @@ class Catalog:
     async def _read_site(self, site: Site, device: Device) -> list[Listed]:
         disks, pools = await device.list_inventory(MANAGED_PREFIXES)
         volumes = ((VolumeId(Slot(disk.slot), site.suffix), disk) for disk in disks)
-        return [Listed(volume, volume.text, disk, site, pools) for volume, disk in volumes]
+        return [
+            Listed(volume, volume.text, disk, site, pools)
+            for volume, disk in volumes
+            if volume.is_managed  # and not only named a little like it
+        ]
 
     async def snapshots(
         self, query: SnapshotQuery
@@ -99,12 +104,16 @@ class Catalog:
         if query.snapshot is not None and not query.snapshot.is_managed:
             return []
         if query.snapshot is None:
-            listed = await device.list_snapshots()
+            seen = await device.list_snapshots()
         else:
             seen = await device.read_slot(query.snapshot.slot)
-            listed = seen.files, seen.subvolumes
+
+        def read() -> tuple[Snapshot, ...]:
+            ours = within(seen, site.settings.volume_base_paths)
+            return snapshots_in(ours.files, ours.subvolumes)
+
         # Beside the event loop: ten thousand names take a quarter of a second to read.
-        snapshots = await asyncio.to_thread(snapshots_in, *listed)
+        snapshots = await asyncio.to_thread(read)
         entries = (
             (
                 SnapshotId(Slot(snapshot.name), site.suffix),
@@ -113,4 +122,4 @@ class Catalog:
             )
             for snapshot in snapshots
         )
-        return [entry for entry in entries if query.volume in (None, entry[1])]
+        return [e for e in entries if query.volume in (None, e[1]) and e[0].is_managed]

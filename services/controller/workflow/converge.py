@@ -2,10 +2,12 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from libs.core.errors import NotFound, OutcomeUnknown
 from libs.core.ids import Slot
-from libs.core.paths import DevicePath
+from libs.core.images import Image
 from libs.core.size import MIB
 from libs.rdsclient.errors import EntryExists
 from libs.rdsclient.model import SlotState
@@ -39,8 +41,19 @@ _STALLED_SECONDS = 60.0
 """How long a copy must have been watched without growing, to count as given up."""
 
 
+Watch = Callable[[SlotState], Awaitable[None]]
+"""Told of everything that is seen, before the next step; it may raise."""
+
+
+class Noted(Protocol):
+    """Takes note of steps before they are sent."""
+
+    def append(self, step: Step, /) -> object:
+        """Take note of a step."""
+
+
 class Desk:
-    """Where plans for one device are carried out. It holds no policy.
+    """Where plans for one device are carried out; there is one for each. It holds no policy.
 
     It remembers how far copies had come when they were last seen, which only serves to tell one
     that the device has given up from a slow one.
@@ -50,7 +63,6 @@ class Desk:
         self.device = device
         self._site = site
         self._copies: dict[str, tuple[int | None, float]] = {}
-        self._begun: dict[Slot, DevicePath] = {}
 
     def terms(self) -> Terms:
         """Return what plans are made under at this moment."""
@@ -67,42 +79,54 @@ class Desk:
         stalled = frozenset(path for path, (_, since) in self._copies.items() if since <= before)
         return Terms(limits, settings.volume_base_paths, int(time.time()), stalled)
 
-    def take_begun(self, slot: Slot) -> DevicePath | None:
-        """Return the copy that was begun for a slot since this was asked last, if one was."""
-        return self._begun.pop(slot, None)
-
     async def read(self, slot: Slot) -> SlotState:
         """Read all about one slot, as far as it is for this driver to see."""
         return self._note(await self.device.read_slot(slot))
 
     def _note(self, seen: SlotState) -> SlotState:
         seen = within(seen, self._site.settings.volume_base_paths)
-        for copy in copies_in((*seen.files, *seen.copies)):
-            path = copy.image.path.text
+        there = {copy.image.path.text: copy for copy in copies_in((*seen.files, *seen.copies))}
+        for path in [path for path in self._copies if path not in there]:
+            image = Image.parse(path)
+            gone = image is None or image.slot == seen.slot
+            if gone or (image and image.origin and image.origin.source == seen.slot.text):
+                del self._copies[path]
+        for path, copy in there.items():
             if copy.is_complete:
                 self._copies.pop(path, None)
             elif self._copies.get(path, (-1, 0.0))[0] != copy.done:
                 self._copies[path] = (copy.done, time.monotonic())
         return seen
 
-    async def converge(self, plan: Plan, seen: SlotState | None = None) -> SlotState | None:
+    async def converge(
+        self,
+        plan: Plan,
+        seen: SlotState | None = None,
+        watch: Watch | None = None,
+        made: Noted | None = None,
+    ) -> SlotState | None:
         """Apply what the plan says until it says that nothing is left; return what was seen last.
 
         Args:
-            plan: what is to be done.
+            plan: what is to be done. Its terms are new in every round: they say what is known of
+                the copies that were seen just before.
             seen: what has been seen already, if anything has.
+            watch: told of what was seen before each round.
+            made: gets the steps that were sent.
 
         Raises:
             OutcomeUnknown: the device accepts the commands and does not end up as they say.
         """
         for attempt in range(_ROUNDS):
-            steps = plan(seen)
+            if watch is not None and seen is not None:
+                await watch(seen)
+            steps = plan(self.terms(), seen)
             if not steps:
                 return seen
             await asyncio.sleep(_PAUSES[attempt])
             for step in steps:
-                if isinstance(step, CopyFile):
-                    self._begun[step.slot] = step.target
+                if made is not None:
+                    made.append(step)
                 seen = self._note(await _apply(self.device, step))
         # Not final: what was sent may yet show, and somebody has to come back and look.
         raise OutcomeUnknown(

@@ -1,102 +1,175 @@
 """What the controller does with the volumes and snapshots of one device."""
 
 import asyncio
+import contextlib
 from collections import defaultdict
+from collections.abc import AsyncIterator
 from functools import partial
 
-import structlog
-
-from libs.core.errors import Busy, InUse, OutcomeUnknown, RdsCsiError, Unreachable
+from libs.core.errors import Busy, Conflict, InUse, OutcomeUnknown, RdsCsiError, Unreachable
 from libs.core.ids import Slot, SnapshotId, VolumeId
+from libs.core.images import Layout
 from libs.core.paths import DevicePath
 from libs.core.size import CapacityRange
 from libs.rdsclient.model import FileDisk, Pool, SlotState
+from services.controller.plan.abandon import is_half_made, plan_abandon
 from services.controller.plan.clone import plan_clone
-from services.controller.plan.copies import plan_take_back
+from services.controller.plan.copies import copies_in, plan_take_back
 from services.controller.plan.snapshots import (
     Snapshot,
     found_snapshot,
     plan_delete_snapshot,
     plan_snapshot,
 )
-from services.controller.plan.steps import From, found, managed
+from services.controller.plan.steps import CopyFile, CreateDisk, From, Plan, Step, found, managed
 from services.controller.plan.volumes import (
     Room,
-    plan_abandon,
     plan_create,
     plan_delete,
     plan_expand,
     pool_of,
 )
-from services.controller.ports import Attachment, Cluster, Device
+from services.controller.ports import Attachment, Cluster
 from services.controller.requests.snapshots import NewSnapshot
 from services.controller.requests.volumes import NewVolume, Source
 from services.controller.sites import Site
 from services.controller.workflow.converge import Desk
 from services.controller.workflow.living import living
 
-log = structlog.get_logger(__name__)
-
 _OPEN = (Busy, OutcomeUnknown, Unreachable)
 """Errors after which the caller comes back."""
+
+
+class _Made:
+    """Takes note of the steps that are sent, and of copies whose claims are to be looked at."""
+
+    def __init__(self, unchecked: set[str], steps: list[Step]) -> None:
+        self._unchecked = unchecked
+        self._steps = steps
+
+    def append(self, step: Step) -> None:
+        """Take note of a step that is about to be sent."""
+        self._steps.append(step)
+        if isinstance(step, CopyFile):
+            self._unchecked.add(step.target.text)
 
 
 class Volumes:
     """Makes, removes, grows and copies volumes; one instance for one device."""
 
-    def __init__(self, device: Device, cluster: Cluster, site: Site) -> None:
-        self._desk = Desk(device, site)
+    def __init__(self, desk: Desk, cluster: Cluster, site: Site) -> None:
+        self._desk = desk
         self._cluster = cluster
         self._site = site
-        self._promising: defaultdict[str, int] = defaultdict(int)
+        self._promises: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._unchecked: set[str] = set()
+        self._checked: set[str] = set()
 
     async def create(self, wanted: NewVolume) -> FileDisk:
         """Provide a volume. One round trip for an empty one on a quiet device."""
         pool = wanted.parameters.directory.pool
-        size = wanted.size.required or self._site.settings.default_volume_bytes
-        self._promising[pool] += size
-        try:
-            room = await self._room(pool, but=size)
-            seen = await self._make(wanted, room)
-        finally:
-            self._promising[pool] -= size
+        async with self._promising(pool):
+            seen = await self._make(wanted, await self._room(pool))
         if wanted.changes is not None and wanted.changes.reconnect:
             await self._cluster.keep_parameters(wanted.volume, wanted.changes.reconnect)
         return found(wanted.volume, seen)
 
     async def _make(self, wanted: NewVolume, room: Room) -> SlotState | None:
+        made: list[Step] = []
         try:
             if wanted.source is not None:
-                return await self._clone(wanted, wanted.source, room)
-            plan = partial(plan_create, wanted, room, self._desk.terms())
-            return await self._desk.converge(plan)
-        except _OPEN:
+                return await self._clone(wanted, wanted.source, room, made)
+            return await self._desk.converge(partial(plan_create, wanted, room), made=made)
+        except (*_OPEN, Conflict):
             raise
-        except RdsCsiError:
+        except RdsCsiError as error:
             if wanted.source is not None or wanted.image.subvolume:
-                # After a final answer nobody asks again, so nothing may be left half made.
-                terms = self._desk.terms()
-                await self._desk.converge(partial(plan_abandon, wanted.volume, terms))
+                await self._abandon(wanted, made, error)
             raise
 
-    async def _room(self, pool: str, but: int = 0) -> Room:
-        """Return what a pool of thin files has promised, and is about to promise to others."""
+    async def _abandon(self, wanted: NewVolume, made: list[Step], error: RdsCsiError) -> None:
+        """Leave nothing half made: after a final answer nobody asks again.
+
+        Raises:
+            OutcomeUnknown: something is left that may be finished, and may not be removed.
+        """
+        source = wanted.source.slot.text if wanted.source else ""
+        paths = {step.target.text for step in made if isinstance(step, CopyFile)}
+        paths |= {
+            step.spec.path.text
+            for step in made
+            if isinstance(step, CreateDisk) and step.spec.branch
+        }
+        plan = partial(plan_abandon, wanted.volume, source, frozenset(paths))
+        seen = await self._desk.converge(plan)
+        if source and is_half_made(seen, source):
+            raise OutcomeUnknown(
+                f"volume {wanted.volume} is half made and cannot be finished: {error.message}",
+                detail=error.detail,
+            ) from error
+
+    @contextlib.asynccontextmanager
+    async def _promising(self, pool: str) -> AsyncIterator[None]:
+        """Let one at a time promise room in a pool of thin files; others need not wait."""
+        if not self._site.settings.overcommit:
+            yield
+            return
+        async with self._promises[pool]:
+            yield
+
+    async def _room(self, pool: str) -> Room:
+        """Return what a pool of thin files has promised."""
         if not self._site.settings.overcommit:
             return Room()
         disks = await self._desk.device.list_pool_disks(pool)
-        return Room(sum(disk.size for disk in disks) + self._promising[pool] - but)
+        return Room(sum(disk.size for disk in disks))
 
-    async def _clone(self, wanted: NewVolume, source: Source, room: Room) -> SlotState | None:
+    async def _clone(
+        self, wanted: NewVolume, source: Source, room: Room, made: list[Step]
+    ) -> SlotState | None:
         original, seen = await self._read_both(source.slot, wanted.volume.slot)
+        if source.is_snapshot:
+            plan = partial(plan_clone, wanted, source, From(original), room)
+            return await self._desk.converge(plan, seen, made=made)
         id_ = VolumeId(source.slot, self._site.suffix)
-        held = () if source.is_snapshot else await self._held(id_)
-        from_ = From(original, held)
-        plan = partial(plan_clone, wanted, source, from_, room, self._desk.terms())
-        try:
-            return await self._desk.converge(plan, seen)
-        finally:
-            if not source.is_snapshot:
-                await self._check_untorn(id_, wanted.volume.slot)
+        plan = partial(plan_clone, wanted, source, From(original, await self._held(id_)), room)
+        return await self._copy(plan, id_, seen, _Made(self._unchecked, made))
+
+    async def _copy(
+        self, plan: Plan, source: VolumeId, seen: SlotState, made: "_Made"
+    ) -> SlotState | None:
+        """Carry out a plan that may copy a volume's file.
+
+        Whoever publishes looks at the device after its claim is made, and sees the copy; whoever
+        copies looks at the claims after the copy is on the device. So one of the two sees the
+        other, whichever replica it is in. One look is enough, and it comes before the copy is given
+        out: a later claim is not granted before the copy is complete.
+        """
+
+        async def watch(seen: SlotState) -> None:
+            for copy in copies_in(seen.files):
+                path = copy.image.path
+                unseen = not copy.is_complete and path.text not in self._checked
+                if copy.image.layout is Layout.FILE and (unseen or path.text in self._unchecked):
+                    await self._check_untorn(source, seen.slot, path)
+                    self._unchecked.discard(path.text)
+                    self._checked.add(path.text)
+                if copy.is_complete:
+                    self._checked.discard(path.text)
+
+        return await self._desk.converge(plan, seen, watch, made)
+
+    async def _check_untorn(self, source: VolumeId, slot: Slot, path: DevicePath) -> None:
+        if self._site.settings.copy_attached:
+            return
+        nodes = sorted({c.node for c in await self._held(source) if not c.read_only})
+        if nodes:
+            await self._desk.converge(partial(plan_take_back, slot, path))
+            self._unchecked.discard(path.text)
+            raise InUse(
+                f"volume {source} was attached to {', '.join(nodes)} while a copy of it was begun; "
+                "the copy was taken back"
+            )
 
     async def _read_both(self, one: Slot, other: Slot) -> tuple[SlotState, SlotState]:
         """Read two slots at once; on a quiet device that is one round trip."""
@@ -105,8 +178,7 @@ class Volumes:
 
     async def delete(self, volume: VolumeId) -> None:
         """Remove a volume. One round trip where it lies in the default directory as a file."""
-        held = await self._held(volume)
-        await self._desk.converge(partial(plan_delete, volume, held, self._desk.terms()))
+        await self._desk.converge(partial(plan_delete, volume, await self._held(volume)))
         await self._cluster.keep_parameters(volume, {})
 
     async def _held(self, volume: VolumeId) -> tuple[Attachment, ...]:
@@ -115,12 +187,16 @@ class Volumes:
 
     async def expand(self, volume: VolumeId, size: CapacityRange) -> FileDisk:
         """Make a volume larger."""
-        room = Room()
-        if self._site.settings.overcommit:
-            disk, _ = await self.read(volume)
+        if not self._site.settings.overcommit:
+            return found(
+                volume, await self._desk.converge(partial(plan_expand, volume, size, Room()))
+            )
+        disk, _ = await self.read(volume)
+        async with self._promising(pool_of(disk)):
             room = await self._room(pool_of(disk))
-        plan = partial(plan_expand, volume, size, room, self._desk.terms())
-        return found(volume, await self._desk.converge(plan))
+            return found(
+                volume, await self._desk.converge(partial(plan_expand, volume, size, room))
+            )
 
     async def read(self, volume: VolumeId) -> tuple[FileDisk, Pool | None]:
         """Return a volume's disk and its pool; no pool where it is not mounted.
@@ -152,36 +228,13 @@ class Volumes:
         """Take a snapshot; it may become ready later."""
         original, seen = await self._read_both(wanted.volume.slot, wanted.snapshot.slot)
         held = await self._held(wanted.volume)
-        plan = partial(plan_snapshot, wanted, From(original, held), self._desk.terms())
-        try:
-            return found_snapshot(wanted.snapshot, await self._desk.converge(plan, seen))
-        finally:
-            await self._check_untorn(wanted.volume, wanted.snapshot.slot)
-
-    async def _check_untorn(self, source: VolumeId, copy: Slot) -> None:
-        """Take back a copy of a file that was begun just now, if a node has claimed the file.
-
-        Whoever publishes looks at the device after its claim is made, and sees the copy; whoever
-        copies looks at the claims after the copy is begun. So one of the two sees the other,
-        whichever replica it is in.
-
-        Raises:
-            InUse: there is such a node.
-        """
-        target = self._desk.take_begun(copy)
-        if target is None or self._site.settings.copy_attached:
-            return
-        nodes = sorted({c.node for c in await self._held(source) if not c.read_only})
-        if nodes:
-            await self._desk.converge(partial(plan_take_back, copy, target))
-            raise InUse(
-                f"volume {source} was attached to {', '.join(nodes)} while a copy of it was begun; "
-                "the copy was taken back"
-            )
+        plan = partial(plan_snapshot, wanted, From(original, held))
+        seen_last = await self._copy(plan, wanted.volume, seen, _Made(self._unchecked, []))
+        return found_snapshot(wanted.snapshot, seen_last)
 
     async def delete_snapshot(self, snapshot: SnapshotId) -> None:
         """Remove a snapshot."""
-        await self._desk.converge(partial(plan_delete_snapshot, snapshot, self._desk.terms()))
+        await self._desk.converge(partial(plan_delete_snapshot, snapshot))
 
     async def read_snapshot(self, snapshot: SnapshotId) -> Snapshot:
         """Return a snapshot.

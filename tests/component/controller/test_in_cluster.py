@@ -169,6 +169,53 @@ async def test_fencing_takes_the_host_nqn_from_the_node(tmp_path: Path) -> None:
         assert disk.properties[name] == NOBODY
 
 
+async def test_a_holder_whose_host_nqn_is_missing_is_not_shut_out(tmp_path: Path) -> None:
+    async with open_in_cluster(tmp_path, fencing=True, fencing_two_hosts="list") as there:
+        await there.rig.delete()
+        await there.rig.create(parameters={"fencing": "host"}, capability=SHARED)
+        await there.publish("a", capability=SHARED)
+        await there.api.put(NODES, {"metadata": {"name": "a"}})
+        (disk,) = there.rig.device.state.disks
+
+        async with asyncio.timeout(10):
+            while True:
+                status, message = await error_of(there.publish("b", capability=SHARED))
+                if "node a has not said its host NQN" in message:  # the watch has told of it
+                    break
+
+        assert status is Status.FAILED_PRECONDITION
+        assert HOST.format("a") in str(disk.properties["nvme-tcp-server-allow-host-name"])
+
+
+async def test_a_claim_that_is_published_again_counts_again(there: InCluster) -> None:
+    await there.publish("a")
+    await there.rig.unpublish("a")
+    await there.rig.publish("a")
+    await there.claim("b")
+
+    status, _ = await error_of(there.rig.publish("b"))
+
+    assert status is Status.FAILED_PRECONDITION
+
+
+async def test_a_static_volume_that_the_watch_has_not_told_of_is_not_given_out_twice(
+    there: InCluster,
+) -> None:
+    there.api.frozen.add(VOLUMES)
+    await there.api.remove(VOLUMES, NAME)
+    spec = {"csi": {"driver": DRIVER, "volumeHandle": NAME}}
+    await there.api.put(VOLUMES, {"metadata": {"name": "data"}, "spec": spec})
+    for node in ("a", "b"):
+        created = f"2026-01-01T00:00:0{ord(node) - ord('a')}Z"
+        await there.api.attach("data", node, DRIVER, attached=False, created=created)
+
+    await there.rig.publish("a")
+    second, _ = await error_of(there.rig.publish("b"))
+    deleting, _ = await error_of(there.rig.delete())
+
+    assert second is deleting is Status.FAILED_PRECONDITION
+
+
 async def test_calls_for_the_volumes_of_one_machine_go_one_at_a_time(tmp_path: Path) -> None:
     other = "pvc-00000000-0000-0000-0000-000000000002"
     disks = [{"persistentVolumeClaim": {"claimName": name}} for name in ("one", "two")]

@@ -156,12 +156,12 @@ def test_a_node_is_shut_out_and_who_else_is_admitted_stays_so() -> None:
     def admits(host: str) -> tuple[AdmitHost]:
         return (AdmitHost(SLOT, host, only_fenced=True, cut=host == NOBODY),)
 
-    assert plan_revoke(VOLUME, a, [], None) == (Look(SLOT),)
-    assert plan_revoke(VOLUME, a, [], fenced(ONE)) == admits(NOBODY)
-    assert plan_revoke(VOLUME, a, [], both) == admits(TWO)
-    assert plan_revoke(VOLUME, Node("gone"), [TWO], both) == admits(TWO)
-    assert plan_revoke(VOLUME, Node("gone"), [], both) == admits(NOBODY)
-    assert plan_revoke(VOLUME, None, [TWO], both) == admits(NOBODY)
+    assert plan_revoke(VOLUME, a, [], TERMS, None) == (Look(SLOT),)
+    assert plan_revoke(VOLUME, a, [], TERMS, fenced(ONE)) == admits(NOBODY)
+    assert plan_revoke(VOLUME, a, [], TERMS, both) == admits(TWO)
+    assert plan_revoke(VOLUME, Node("gone"), [TWO], TERMS, both) == admits(TWO)
+    assert plan_revoke(VOLUME, Node("gone"), [], TERMS, both) == admits(NOBODY)
+    assert plan_revoke(VOLUME, None, [TWO], TERMS, both) == admits(NOBODY)
 
 
 def test_a_node_that_never_let_go_is_cut_off_when_another_one_gets_the_volume() -> None:
@@ -176,7 +176,7 @@ def test_a_node_that_never_let_go_is_cut_off_when_another_one_gets_the_volume() 
 def test_a_cut_that_the_device_broke_off_is_finished() -> None:
     broken = state(replace(disk(exported=False), is_restricted=True))
 
-    assert plan_revoke(VOLUME, None, [], broken) == (ExportDisk(SLOT),)
+    assert plan_revoke(VOLUME, None, [], TERMS, broken) == (ExportDisk(SLOT),)
     assert plan_publish(publication(), ONE, TERMS, broken) == (ExportDisk(SLOT),)
     with pytest.raises(InUse, match="not exported"):
         plan_publish(publication(), None, TERMS, broken)
@@ -186,8 +186,8 @@ def test_there_is_nothing_to_shut_a_node_out_of_where_nothing_is_fenced() -> Non
     a = Node("a", ONE)
 
     for seen in (fenced(NOBODY), fenced(TWO), state(disk()), state()):
-        assert plan_revoke(VOLUME, a, [], seen) == ()
-    assert plan_revoke(VolumeId.parse("raid10"), a, [], None) == ()
+        assert plan_revoke(VOLUME, a, [], TERMS, seen) == ()
+    assert plan_revoke(VolumeId.parse("raid10"), a, [], TERMS, None) == ()
 
 
 @pytest.mark.parametrize(("mode", "admitted"), [("list", f"{ONE},{TWO}"), ("last", TWO)])
@@ -208,9 +208,9 @@ def test_a_node_that_has_not_said_its_host_nqn_cannot_be_admitted() -> None:
 
 
 def test_fencing_begins_and_ends_in_one_step() -> None:
-    assert plan_fencing(VOLUME, NOBODY, state(disk())) == (AdmitHost(SLOT, NOBODY),)
-    assert plan_fencing(VOLUME, "", fenced(NOBODY)) == (AdmitHost(SLOT, ""),)
-    assert plan_fencing(VOLUME, "", state(disk())) == ()
+    assert plan_fencing(VOLUME, NOBODY, TERMS, state(disk())) == (AdmitHost(SLOT, NOBODY),)
+    assert plan_fencing(VOLUME, "", TERMS, fenced(NOBODY)) == (AdmitHost(SLOT, ""),)
+    assert plan_fencing(VOLUME, "", TERMS, state(disk())) == ()
 
 
 # Copies

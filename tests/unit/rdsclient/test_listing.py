@@ -12,7 +12,7 @@ from libs.core.errors import RdsCsiError
 from libs.core.ids import Slot
 from libs.mockrds.render import Console, print_detail
 from libs.mockrds.values import Scalar, to_json
-from libs.rdsclient import commands, replies
+from libs.rdsclient import commands, facts, replies
 from libs.rdsclient.errors import GarbledReply
 from libs.rdsclient.listing import END, Reader, read_entries
 from libs.rdsclient.model import Export, Features, FileDisk, Pool, Release
@@ -161,7 +161,7 @@ def test_mutated_recordings_are_read_or_refused_with_a_typed_error(seed: int, te
             lambda a=answer, c=listing: replies.parse_disks(a, c),
             lambda a=answer, c=listing: replies.parse_snapshots(a, c),
             lambda a=answer, c=listing: replies.parse_files(a, c),
-            lambda a=answer: replies.parse_traffic(a),
+            lambda a=answer: facts.parse_traffic(a),
         ):
             try:
                 parse()

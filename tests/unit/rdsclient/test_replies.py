@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from libs.core.errors import Exhausted, NotFound, RdsCsiError, Refused, Unsupported
 from libs.core.ids import Slot
-from libs.rdsclient import commands, replies
+from libs.rdsclient import commands, facts, replies
 from libs.rdsclient.errors import EntryExists, GarbledReply
 from libs.rdsclient.model import BackingFile, Export, FileDisk, Pool, Release, Subvolume
 from tests.strategies.device import LATEST
@@ -135,7 +135,7 @@ def test_any_text_is_read_or_refused_with_a_typed_error(text: str) -> None:
     for parse in (
         lambda: replies.parse_disks(text, LIST),
         lambda: replies.parse_slot(text, READ, SLOT),
-        lambda: replies.parse_system(text),
+        lambda: facts.parse_system(text),
     ):
         try:
             parse()
@@ -160,7 +160,7 @@ def test_the_release_is_read_from_the_resource_listing(
         "               board-name: RDS2216\r\n"
     )
 
-    system = replies.parse_system(text)
+    system = facts.parse_system(text)
 
     assert system.release == Release(*release)
     assert system.version == version
@@ -169,4 +169,4 @@ def test_the_release_is_read_from_the_resource_listing(
 
 def test_a_version_that_makes_no_sense_is_said_so() -> None:
     with pytest.raises(Unsupported, match="version"):
-        replies.parse_system("version: banana")
+        facts.parse_system("version: banana")

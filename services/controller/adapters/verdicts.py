@@ -1,0 +1,66 @@
+"""What this process has granted and taken back a moment ago."""
+
+import time
+from collections.abc import Iterable, Sequence
+
+from libs.core.ids import NodeId, VolumeId
+from libs.kube.attachments import Claim
+from services.controller.ports import Attachment
+
+_MOST = 100_000
+"""Grants that are remembered; those of volumes that another replica took back stay otherwise."""
+
+
+class Verdicts:
+    """Says how claims count now.
+
+    Both things that are remembered only shorten a wait: what was granted counts as attached before
+    external-attacher has recorded it, and what was taken back no longer counts before it has
+    removed the VolumeAttachment.
+
+    Args:
+        handover: for how many seconds a claim that was taken back does not count.
+    """
+
+    def __init__(self, handover: float) -> None:
+        self._handover = handover
+        self._granted: dict[str, tuple[str, str]] = {}
+        self._released: dict[str, float] = {}
+
+    def judged(self, claims: Iterable[Claim], asking: str = "") -> tuple[Attachment, ...]:
+        """Return claims as they count now. Who asks claims, whatever was taken back before."""
+        return tuple(
+            Attachment(
+                node=claim.node,
+                attached=claim.attached or claim.identity in self._granted,
+                order=(claim.created, claim.name),
+                since=claim.since,
+                read_only=claim.read_only,
+                id=claim.identity,
+            )
+            for claim in claims
+            if claim.node == asking or not self._is_released(claim)
+        )
+
+    def _is_released(self, claim: Claim) -> bool:
+        released = self._released.get(claim.identity)
+        return released is not None and time.monotonic() - released < self._handover
+
+    def grant(self, volume: VolumeId, node: NodeId, claims: Sequence[str]) -> None:
+        """Remember a grant, for the claims that it answers."""
+        for claim in claims:
+            self._granted[claim] = (volume.text, node.text)
+            self._released.pop(claim, None)
+        while len(self._granted) > _MOST:
+            del self._granted[next(iter(self._granted))]
+
+    def release(self, volume: VolumeId, node: NodeId | None, claims: Iterable[Claim]) -> None:
+        """Forget grants, and remember for a while that claims have been taken back."""
+        now = time.monotonic()
+        self._released = {k: at for k, at in self._released.items() if now - at < self._handover}
+        self._released |= {claim.identity: now for claim in claims}
+        self._granted = {
+            claim: (held, by)
+            for claim, (held, by) in self._granted.items()
+            if held != volume.text or (node is not None and by != node.text)
+        }
