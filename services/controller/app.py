@@ -195,7 +195,8 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         sys.stderr.write(f"{PROGRAM.name}: {error}\n")
         return _BAD_SETTINGS
     if only_check:
-        sys.stdout.write(describe(settings) + "\n")
+        for site in load_sites(settings):
+            sys.stdout.write(f"# device {site.name}\n{describe(site.settings)}\n")
         return 0
     configure_logging(settings.log_level, settings.log_format)
     try:

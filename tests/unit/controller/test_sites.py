@@ -1,4 +1,6 @@
 import dataclasses
+import re
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +67,16 @@ def test_all_that_is_wrong_with_a_devices_file_is_said_at_once(
 
     for problem in problems:
         assert problem in str(caught.value)
+
+
+def test_the_example_of_the_documentation_is_a_devices_file() -> None:
+    page = (Path(__file__).parents[3] / "docs/controller.md").read_text()
+    (example,) = re.findall(r"```yaml\n(devices:.*?)```", page, re.DOTALL)
+
+    first, second = parse_sites(example, SETTINGS)
+
+    assert (first.suffix, second.suffix) == ("", "rack2")
+    assert first.topology == {"topology.example.org/rack": "1"}
 
 
 def test_a_volume_goes_where_the_parameters_the_source_or_the_topology_say() -> None:
