@@ -164,6 +164,11 @@ def _remove_branch(branch: Branch, path: DevicePath) -> str:
     return f":if (({count(found)} > 0) && {unused}) do={{{SUBVOLUME}/remove [{found}]}}"
 
 
+def removal_by_hand(path: DevicePath) -> str:
+    """Return the line with which a person removes a file, for messages."""
+    return f"/file/remove [find name={quote(path.file_name)}]"
+
+
 def remove_image(features: Features, slot: Slot, path: DevicePath) -> Command:
     """Remove a file that no disk refers to."""
     return on_slot(features, slot, *_remove_file(path))

@@ -173,6 +173,11 @@ class Pool:
     state: str = ""
     label: str = ""
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether the device says nothing bad of the array: not degraded, and not resyncing."""
+        return self.state in {"", "clean", "active"}
+
 
 @dataclass(frozen=True, slots=True)
 class Branch:

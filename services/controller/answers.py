@@ -21,7 +21,6 @@ _PUBLISH_KEYS = dict(
     zip(RECONNECT_KEYS, ("ctrl_loss_tmo", "reconnect_delay", "keep_alive_tmo"), strict=True)
 )
 _SOUND = "the device exports it"
-_SOUND_STATES = frozenset({"", "clean", "active"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +137,7 @@ def _problems(disk: FileDisk, pools: Iterable[Pool]) -> str:
         problems.append("the device does not export it")
     if pool is None:
         problems.append(f"pool {name} is not mounted")
-    elif pool.state not in _SOUND_STATES:
+    elif not pool.is_sound:
         problems.append(f"pool {name} is {pool.state}")
     return "; ".join(problems)
 

@@ -1,12 +1,9 @@
 """The CSI Controller service: parse, hand over, render. About five lines an RPC."""
 
-import asyncio
-import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from libs.core.errors import (
-    Conflict,
     Exhausted,
     InUse,
     InvalidRequest,
@@ -25,9 +22,6 @@ from services.controller.workflow.catalog import Catalog
 from services.controller.workflow.volumes import Volumes
 
 _Rpc = csi.ControllerServiceCapabilityRpcType
-
-_OTHERS_SECONDS = 2.0
-"""How long the other devices have to say whether they have a volume already."""
 
 CAPABILITIES = (
     _Rpc.CREATE_DELETE_VOLUME,
@@ -101,7 +95,7 @@ class ControllerServicer(csi.ControllerBase):
         """Provide a volume."""
         site, wanted = volumes.parse_create(message, self._sites)
         if "rds" not in message.parameters and wanted.source is None:
-            await self._check_only_here(wanted.volume)
+            await self._catalog.check_nowhere_else(wanted.volume)
         unit = self._units[site.suffix]
         keys = [wanted.volume.text]
         if wanted.source is not None and not wanted.source.is_snapshot:
@@ -109,26 +103,6 @@ class ControllerServicer(csi.ControllerBase):
         disk = await self._tasks.run(tuple(keys), lambda: unit.volumes.create(wanted))
         self._catalog.forget()
         return csi.CreateVolumeResponse(volume=answers.render_new_volume(wanted, disk, site))
-
-    async def _check_only_here(self, volume: VolumeId) -> None:
-        """Check that no other device has the volume, from a call that chose it by topology.
-
-        A device that does not answer at once, or not as it should, is passed over: a call that was
-        cut off there is repeated by the provisioner with the same topology.
-        """
-
-        async def has(unit: Unit) -> str:
-            there = VolumeId(volume.slot, unit.site.suffix)
-            with contextlib.suppress(RdsCsiError, TimeoutError):
-                async with asyncio.timeout(_OTHERS_SECONDS):
-                    if await unit.volumes.has(there):
-                        return f"volume {there} exists on device {unit.site.name}"
-            return ""
-
-        others = [unit for unit in self._units.values() if unit.site.suffix != volume.device]
-        for problem in await asyncio.gather(*map(has, others)):
-            if problem:
-                raise Conflict(problem)
 
     async def delete_volume(self, message: csi.DeleteVolumeRequest) -> csi.DeleteVolumeResponse:
         """Remove a volume."""

@@ -64,9 +64,7 @@ class ClusterOptions:
 class KubeCluster:
     """Attachments as the cluster's VolumeAttachments say; external-attacher writes those.
 
-    Two things are remembered here, and both only shorten a wait: what was granted counts as
-    attached before external-attacher has recorded it, and what was taken back no longer counts
-    before it has removed the VolumeAttachment. See `open_kube_cluster`.
+    See `open_kube_cluster`; `Verdicts` has what was decided a moment ago.
     """
 
     def __init__(self, kube: KubeClient, options: ClusterOptions) -> None:

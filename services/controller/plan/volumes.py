@@ -8,6 +8,7 @@ from libs.core.ids import Slot, VolumeId
 from libs.core.images import Image, Layout
 from libs.core.paths import DevicePath
 from libs.core.size import CapacityRange
+from libs.rdsclient.images import removal_by_hand
 from libs.rdsclient.model import Branch, DiskSpec, FileDisk, Pool, SlotState
 from services.controller.plan.attach import NOBODY
 from services.controller.plan.copies import branch_of, dead_copies, place_of
@@ -183,7 +184,7 @@ def check_leftovers(volume: VolumeId, path: DevicePath, seen: SlotState) -> None
             f"volume {volume} does not exist, but its backing file {path} does: it is "
             "left of an earlier volume, or of a creation that the device broke off, and may hold "
             "data; look at it, and move it away or remove it on the device: "
-            f'/file/remove [find name="{path.file_name}"]'
+            f"{removal_by_hand(path)}"
         )
 
 

@@ -1,11 +1,13 @@
 """What is on all devices, a page at a time."""
 
 import asyncio
+import contextlib
 import time
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from libs.core.errors import Conflict, RdsCsiError
 from libs.core.ids import MANAGED_PREFIXES, Slot, SnapshotId, VolumeId
 from services.controller.answers import Listed
 from services.controller.plan.copies import within
@@ -13,6 +15,9 @@ from services.controller.plan.snapshots import Snapshot, snapshots_in
 from services.controller.ports import Attachment, Cluster, Device
 from services.controller.requests.snapshots import SnapshotQuery
 from services.controller.sites import Site
+
+_OTHERS_SECONDS = 2.0
+"""How long the other devices have to say whether they have a volume already."""
 
 _REUSE_SECONDS = 10.0
 """How old a listing may be that the later pages are taken from."""
@@ -38,6 +43,31 @@ class Catalog:
         self._devices = tuple(devices)
         self._cluster = cluster
         self._listing = _Listing()
+
+    async def check_nowhere_else(self, volume: VolumeId) -> None:
+        """Check that no other device has a volume whose device was chosen by topology.
+
+        A device that does not answer at once, or not as it should, is passed over: a call that was
+        cut off there is repeated by the provisioner with the same topology.
+
+        Raises:
+            Conflict: one has it.
+        """
+
+        async def is_on(site: Site, device: Device) -> bool:
+            with contextlib.suppress(RdsCsiError, TimeoutError):
+                async with asyncio.timeout(_OTHERS_SECONDS):
+                    seen = await device.read_slot(volume.slot)
+                    seen = within(seen, site.settings.volume_base_paths)
+                    return bool(seen.disk or seen.files or seen.subvolumes)
+            return False
+
+        others = [pair for pair in self._devices if pair[0].suffix != volume.device]
+        answers = await asyncio.gather(*(is_on(*pair) for pair in others))
+        for (site, _), there in zip(others, answers, strict=True):
+            if there:
+                there_id = VolumeId(volume.slot, site.suffix)
+                raise Conflict(f"volume {there_id} exists on device {site.name}")
 
     def forget(self) -> None:
         """Read anew for the next page: something has changed."""

@@ -88,9 +88,9 @@ class Desk:
         there = {copy.image.path.text: copy for copy in copies_in((*seen.files, *seen.copies))}
         for path in [path for path in self._copies if path not in there]:
             image = Image.parse(path)
-            gone = image is None or image.slot == seen.slot
-            if gone or (image and image.origin and image.origin.source == seen.slot.text):
-                del self._copies[path]
+            about = {image.slot.text, image.origin.source} if image and image.origin else set()
+            if seen.slot.text in about:
+                del self._copies[path]  # it would have been seen
         for path, copy in there.items():
             if copy.is_complete:
                 self._copies.pop(path, None)

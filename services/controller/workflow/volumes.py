@@ -208,11 +208,6 @@ class Volumes:
         disk = found(volume, seen)
         return disk, seen.pool(pool_of(disk))
 
-    async def has(self, volume: VolumeId) -> bool:
-        """Whether there is anything of a volume on this device."""
-        seen = await self._desk.read(volume.slot)
-        return bool(seen.disk or seen.files or seen.subvolumes)
-
     async def read_room(self, directory: DevicePath) -> tuple[Pool | None, int]:
         """Return the pool that a directory lies in, and the bytes that its thin files may reach.
 

@@ -109,6 +109,16 @@ async def test_a_volume_is_found_on_its_device_for_its_whole_life(two: Two) -> N
     assert (two.second.slots, two.second.state.files) == ([], {})
 
 
+async def test_a_volume_that_another_device_has_is_not_made_twice(two: Two) -> None:
+    await create_in(two.rig, NAME, "a")
+
+    status, message = await error_of(create_in(two.rig, NAME, "b"))
+
+    assert status is Status.ALREADY_EXISTS
+    assert "exists on device rack1" in message
+    assert two.second.slots == []
+
+
 async def test_a_device_that_is_away_does_not_hold_up_the_other(two: Two) -> None:
     two.second.mock.away = True
     two.second.mock.drop_connections()
