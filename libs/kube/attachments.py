@@ -7,7 +7,7 @@ from datetime import datetime
 
 from libs.core.errors import InvalidRequest
 from libs.core.ids import PVC_PREFIX, VolumeId
-from libs.kube.client import Object
+from libs.kube.answers import Object
 
 VOLUME_ATTACHMENTS = "/apis/storage.k8s.io/v1/volumeattachments"
 PERSISTENT_VOLUMES = "/api/v1/persistentvolumes"

@@ -1,20 +1,33 @@
-"""Reaching the Kubernetes API; the only package that imports its client."""
+"""Talking to the Kubernetes API in plain JSON: typed models cost many times the memory."""
 
 import contextlib
-import json
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
 import aiohttp
-import structlog
-from kubernetes_asyncio import client, config
+import yarl
 
 from libs.core.errors import Unreachable
+from libs.core.version import __version__
+from libs.kube.access import SERVICE_ACCOUNT, Access, access_of_kubeconfig, access_of_pod
+from libs.kube.answers import (
+    CREATED,
+    GONE,
+    NOT_FOUND,
+    OK,
+    Listing,
+    Object,
+    parse_event,
+    parse_listing,
+    parse_object,
+    refusal,
+)
+from libs.kube.errors import WatchExpired
 
-log = structlog.get_logger(__name__)
+__all__ = ["KubeClient", "Listing", "Object", "WatchExpired", "open_kube"]
 
 REQUEST_TIMEOUT = 10.0
 """Seconds for one request to the API server."""
@@ -26,36 +39,19 @@ PAGE = 500
 """Objects in one page of a listing."""
 
 _JSON = "application/json"
+_MERGE_PATCH = "application/merge-patch+json"
 _METADATA = "application/json;as={};g=meta.k8s.io;v=v1,application/json"
 _FAILED = (aiohttp.ClientError, TimeoutError, OSError)
-
-Object = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A page of objects, as they were at one version of the collection.
-
-    Attributes:
-        items: the objects.
-        version: the version, the same for all pages.
-        following: the server's token for the next page; empty at the end.
-    """
-
-    items: list[Object]
-    version: str = ""
-    following: str = ""
-
-
-class WatchExpired(Unreachable):
-    """The version that a watch was to begin at is too old: list again."""
+_UNAUTHORIZED = 401
+_NO_ENVIRON: Mapping[str, str] = MappingProxyType({})
 
 
 class KubeClient:
-    """Handles objects as plain JSON: typed models cost many times the memory. See `open_kube`."""
+    """Asks an API server, and changes what it has. See `open_kube`."""
 
-    def __init__(self, api: client.ApiClient) -> None:
-        self._api = api
+    def __init__(self, session: aiohttp.ClientSession, access: Access) -> None:
+        self._session = session
+        self._access = access
 
     async def list(
         self, path: str, *, query: str = "", metadata_only: bool = False
@@ -78,11 +74,9 @@ class KubeClient:
             page = f"limit={PAGE}" + (f"&continue={quote(following, safe='')}" if following else "")
             asked = "&".join(part for part in (query, page) if part)
             status, text = await self._request("GET", f"{path}?{asked}", accept)
-            listing = _listing(text)
-            if status != 200 or listing is None:  # noqa: PLR2004 (HTTP OK)
-                raise Unreachable(
-                    f"the Kubernetes API answered {status} to listing {path}", detail=text[:500]
-                )
+            listing = parse_listing(text)
+            if status != OK or listing is None:
+                raise refusal("list", path, status, text)
             yield listing
             if not listing.following:
                 return
@@ -96,24 +90,37 @@ class KubeClient:
         """
         accept = _METADATA.format("PartialObjectMetadata") if metadata_only else _JSON
         status, text = await self._request("GET", path, accept)
-        body = _object(text)
-        if status == 404 and body is not None:  # noqa: PLR2004 (HTTP Not Found)
+        body = parse_object(text)
+        if status == NOT_FOUND and body is not None:
             return None
-        if status != 200 or body is None:  # noqa: PLR2004 (HTTP OK)
-            raise Unreachable(f"the Kubernetes API answered {status} to {path}", detail=text[:500])
+        if status != OK or body is None:
+            raise refusal("get", path, status, text)
         return body
 
     async def patch(self, path: str, change: Mapping[str, Any]) -> None:
         """Change one object by a JSON merge patch.
 
+        With `metadata.resourceVersion` in it, it holds only for the object as it was read.
+
         Raises:
-            Unreachable: the change was not accepted.
+            ObjectMissing: there is no such object.
+            ObjectChanged: it is not any more what it was when it was read.
+            Unreachable: the change was not accepted, or there is no answer.
         """
-        status, text = await self._request("PATCH", path, _JSON, change)
-        if status != 200:  # noqa: PLR2004 (HTTP OK)
-            raise Unreachable(
-                f"the Kubernetes API answered {status} to changing {path}", detail=text[:500]
-            )
+        status, text = await self._request("PATCH", path, body=change)
+        if status != OK:
+            raise refusal("patch", path, status, text)
+
+    async def create(self, path: str, item: Mapping[str, Any]) -> None:
+        """Add an object to a collection.
+
+        Raises:
+            ObjectExists: there is one of that name.
+            Unreachable: it was not accepted, or there is no answer.
+        """
+        status, text = await self._request("POST", path, body=item)
+        if status not in (OK, CREATED):
+            raise refusal("create", path, status, text)
 
     async def watch(
         self, path: str, version: str, *, metadata_only: bool = False
@@ -131,35 +138,37 @@ class KubeClient:
             f"&resourceVersion={version}"
         )
         accept = _METADATA.format("PartialObjectMetadata") if metadata_only else _JSON
+        limit = WATCH_SECONDS + REQUEST_TIMEOUT
         try:
-            limit = WATCH_SECONDS + REQUEST_TIMEOUT
-            response = await self._call("GET", f"{path}?{query}", accept, limit=limit)
-            async with response:
-                if response.status == 410:  # noqa: PLR2004 (HTTP Gone)
+            async with self._call("GET", f"{path}?{query}", accept, limit=limit) as response:
+                if response.status == GONE:
                     raise WatchExpired(f"the watch of {path} is too old")
-                if response.status != 200:  # noqa: PLR2004 (HTTP OK)
-                    raise Unreachable(
-                        f"the Kubernetes API answered {response.status} to watching {path}"
-                    )
+                if response.status != OK:
+                    raise refusal("watch", path, response.status)
                 async for line in _lines(response):
-                    yield _event(path, line)
+                    yield parse_event(path, line)
         except _FAILED as error:
             raise Unreachable(
                 f"the watch of {path} was cut off", detail=f"{path}: {error!r}"
             ) from error
 
     async def _request(
-        self, method: str, path: str, accept: str, body: Mapping[str, Any] | None = None
-    ) -> tuple[int, str]:
+        self,
+        method: str,
+        path: str,
+        accept: str = _JSON,
+        *,
+        body: Mapping[str, Any] | None = None,
+    ) -> tuple[int, bytes]:
         try:
-            response = await self._call(method, path, accept, body=body)
-            async with response:
-                return response.status, await response.text()
+            async with self._call(method, path, accept, body=body) as response:
+                return response.status, await response.read()
         except _FAILED as error:
             raise Unreachable(
                 "the Kubernetes API does not answer", detail=f"{path}: {error!r}"
             ) from error
 
+    @contextlib.asynccontextmanager
     async def _call(
         self,
         method: str,
@@ -168,21 +177,25 @@ class KubeClient:
         *,
         limit: float = REQUEST_TIMEOUT,
         body: Mapping[str, Any] | None = None,
-    ) -> aiohttp.ClientResponse:
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         headers = {"Accept": accept}
         if body is not None:
-            headers["Content-Type"] = "application/merge-patch+json"
-        response: aiohttp.ClientResponse = await self._api.call_api(
-            path,
+            headers["Content-Type"] = _MERGE_PATCH if method == "PATCH" else _JSON
+        if authorization := await self._access.credentials.header():
+            headers["Authorization"] = authorization
+        async with self._session.request(
             method,
-            header_params=headers,
-            body=body,
-            auth_settings=["BearerToken"],
-            _preload_content=False,
-            _request_timeout=limit,
-            _return_http_data_only=True,
-        )
-        return response
+            yarl.URL(self._access.server + path, encoded=True),
+            headers=headers,
+            json=body,
+            timeout=aiohttp.ClientTimeout(total=limit, sock_connect=REQUEST_TIMEOUT),
+            allow_redirects=False,  # an API server sends none, and the token is for it alone
+            proxy=self._access.proxy or None,
+            server_hostname=self._access.tls_name or None,
+        ) as response:
+            if response.status == _UNAUTHORIZED:
+                self._access.credentials.renounce()
+            yield response
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
@@ -195,51 +208,30 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
                 yield line
 
 
-def _event(path: str, line: bytes) -> tuple[str, Object]:
-    event = _object(line)
-    if event is None or not isinstance(event.get("object"), dict):
-        raise Unreachable(f"the watch of {path} sent no event", detail=repr(line[:200]))
-    kind, item = str(event.get("type")), event["object"]
-    if kind == "ERROR":
-        if item.get("code") == 410:  # noqa: PLR2004 (HTTP Gone)
-            raise WatchExpired(f"the watch of {path} is too old")
-        raise Unreachable(f"the watch of {path} failed", detail=str(item)[:500])
-    return kind, item
-
-
-def _object(text: str | bytes) -> Object | None:
-    try:
-        body = json.loads(text)
-    except ValueError:
-        return None
-    return body if isinstance(body, dict) else None
-
-
-def _listing(text: str) -> Listing | None:
-    body = _object(text)
-    items = body.get("items") if body else None
-    if body is None or not isinstance(items, list):
-        return None
-    metadata = body.get("metadata") or {}
-    version, following = metadata.get("resourceVersion"), metadata.get("continue")
-    return Listing(items, str(version or ""), str(following or ""))
-
-
 @contextlib.asynccontextmanager
-async def open_kube(kubeconfig: Path | None) -> AsyncIterator[KubeClient]:
+async def open_kube(
+    kubeconfig: Path | None,
+    environ: Mapping[str, str] = _NO_ENVIRON,
+    account: Path = SERVICE_ACCOUNT,
+) -> AsyncIterator[KubeClient]:
     """Own a client, set up from a kubeconfig file, or from the pod that this runs in.
+
+    Args:
+        kubeconfig: the file; None for the pod.
+        environ: the process's environment, which says where a pod's API server is.
+        account: the directory of the pod's service account.
 
     Raises:
         Unreachable: there is no configuration to be had.
     """
-    configuration = client.Configuration()
-    try:
-        if kubeconfig is None:
-            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call] # untyped library
-        else:
-            await config.load_kube_config(str(kubeconfig), client_configuration=configuration)
-    except (config.ConfigException, OSError) as error:
-        source = f"the file {kubeconfig}" if kubeconfig else "a pod's service account"
-        raise Unreachable(f"no access to Kubernetes from {source}", detail=str(error)) from error
-    async with client.ApiClient(configuration) as api:
-        yield KubeClient(api)
+    if kubeconfig is None:
+        access = await access_of_pod(environ, account)
+    else:
+        access = await access_of_kubeconfig(kubeconfig)
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=access.tls or True),
+        trust_env=access.trust_environ,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": f"rds-csi/{__version__}"},
+    ) as session:
+        yield KubeClient(session, access)

@@ -1,6 +1,7 @@
 """KubeVirt machines, found by the pods that run them."""
 
-from libs.kube.client import KubeClient, Object
+from libs.kube.answers import Object
+from libs.kube.client import KubeClient
 
 _SELECTOR = "labelSelector=kubevirt.io%3Dvirt-launcher"
 

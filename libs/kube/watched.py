@@ -11,7 +11,9 @@ from typing import Any, Generic, TypeVar
 import structlog
 
 from libs.core.errors import Unreachable
-from libs.kube.client import KubeClient, Object, WatchExpired
+from libs.kube.answers import Object
+from libs.kube.client import KubeClient
+from libs.kube.errors import WatchExpired
 
 log = structlog.get_logger(__name__)
 

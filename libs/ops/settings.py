@@ -81,6 +81,14 @@ def switch(text: str) -> bool:
     return values[text.lower()]
 
 
+def pairs(text: str) -> tuple[tuple[str, str], ...]:
+    """Read KEY=VALUE pairs, separated by commas."""
+    parts = [part.strip().partition("=") for part in text.split(",") if part.strip()]
+    if any(not (key and value) for key, _, value in parts):
+        raise ValueError("must be KEY=VALUE pairs, separated by commas")
+    return tuple((key, value) for key, _, value in parts)
+
+
 def variable(name: str) -> str:
     """Return the environment variable of a field."""
     return PREFIX + name.upper()

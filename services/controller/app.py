@@ -129,7 +129,10 @@ async def _open_cluster(settings: ControllerSettings) -> AsyncIterator[Cluster]:
         serialize_machines=settings.serialize_machines,
         annotate=settings.annotate_volumes,
     )
-    async with open_kube(settings.kubeconfig) as kube, open_kube_cluster(kube, options) as cluster:
+    async with (
+        open_kube(settings.kubeconfig, os.environ) as kube,
+        open_kube_cluster(kube, options) as cluster,
+    ):
         yield cluster
 
 
