@@ -37,6 +37,7 @@ _SIMPLE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?", re.ASCII)
 _SNAPSHOT_NAME = re.compile(f"snapshot-({_UUID})", re.ASCII)
 _BARE_UUID = re.compile(_UUID, re.ASCII)
 _DEVICE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", re.ASCII)
+_DRIVER_NAME = re.compile(r"(?=.{1,63}$)[a-z0-9A-Z]([a-z0-9A-Z.-]*[a-z0-9A-Z])?", re.ASCII)
 _NODE_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:-]*[A-Za-z0-9])?", re.ASCII)
 _NQN = re.compile(r"nqn\.[0-9]{4}-[0-9]{2}\.[A-Za-z0-9.-]+(?::[A-Za-z0-9._:-]+)?", re.ASCII)
 
@@ -271,3 +272,24 @@ class Nqn:
 
     def __str__(self) -> str:
         return self.text
+
+
+def parse_nqn_prefix(text: str, field: str = "nqnPrefix") -> str:
+    """Return what the NQNs of volumes begin with, up to and without the colon.
+
+    Raises:
+        InvalidRequest: no NQN could begin with it.
+    """
+    Nqn.of_volume(text, VolumeId(Slot("pvc-" + "0" * 36)), field)
+    return text
+
+
+def parse_driver_name(text: str, field: str = "the name") -> str:
+    """Return the name of a CSI driver.
+
+    Raises:
+        InvalidRequest: GetPluginInfo may not answer with it.
+    """
+    if not _DRIVER_NAME.fullmatch(text):
+        raise InvalidRequest(f"{field} must be at most 63 letters, digits, '.' and '-'")
+    return text

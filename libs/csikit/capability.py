@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from libs.core.errors import InvalidRequest
 from libs.core.size import MIB
+from libs.core.volumes import DEFAULT_FILESYSTEM, MIN_BYTES, check_filesystem
 from protos.gen.csi import v1 as csi
-from services.controller.requests.parameters import DEFAULT_FILESYSTEM, check_filesystem
 
 Mode = csi.VolumeCapabilityAccessModeMode
 
@@ -35,6 +35,11 @@ class Capability:
     def is_block(self) -> bool:
         """Whether the volume is used as a raw block device."""
         return not self.fs_type
+
+    @property
+    def min_bytes(self) -> int:
+        """Bytes that a volume needs at least to be used so."""
+        return MIN_BYTES.get(self.fs_type, MIN_BLOCK_BYTES)
 
     def __str__(self) -> str:
         return f"{_mode_name(self.mode)} {self.fs_type or 'raw block'}"

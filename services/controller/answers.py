@@ -8,18 +8,15 @@ from typing import Any
 from libs.core.ids import Slot, SnapshotId, VolumeId
 from libs.core.images import Layout
 from libs.core.size import round_down
+from libs.core.volumes import PUBLISHED_KEYS, SIZE_KEY
 from libs.csikit.packed import PackedVolumes
 from libs.rdsclient.model import FileDisk, Pool
 from protos.gen.csi import v1 as csi
 from services.controller.plan.snapshots import Snapshot
 from services.controller.ports import Attachment
-from services.controller.requests.parameters import MIN_BYTES, RECONNECT_KEYS, Parameters
 from services.controller.requests.volumes import NewVolume, Publication, Source
 from services.controller.sites import Site
 
-_PUBLISH_KEYS = dict(
-    zip(RECONNECT_KEYS, ("ctrl_loss_tmo", "reconnect_delay", "keep_alive_tmo"), strict=True)
-)
 _SOUND = "the device exports it"
 
 
@@ -143,14 +140,14 @@ def _problems(disk: FileDisk, pools: Iterable[Pool]) -> str:
 
 
 def render_capacity(
-    pool: Pool | None, promised: int, parameters: Parameters, site: Site
+    pool: Pool | None, promised: int, min_bytes: int, site: Site
 ) -> csi.GetCapacityResponse:
     """Return the room in a pool; none where it is not mounted, so that nothing is put there.
 
     Args:
         pool: the pool.
         promised: bytes that its thin files may grow to.
-        parameters: of the StorageClass.
+        min_bytes: the smallest volume.
         site: the device.
     """
     settings = site.settings
@@ -161,7 +158,7 @@ def render_capacity(
     return csi.GetCapacityResponse(
         available_capacity=available,
         maximum_volume_size=min(available, settings.max_volume_bytes),
-        minimum_volume_size=MIN_BYTES[parameters.fs_type],
+        minimum_volume_size=min_bytes,
     )
 
 
@@ -170,16 +167,18 @@ def render_publish_context(
 ) -> dict[str, str]:
     """Return what a node needs to connect. The port and NQN are what the device exports.
 
-    Reconnect options are there where the volume's own have been changed since it was made.
+    The size lets the node tell a device that is not the volume, or not all of it, from one that may
+    be formatted. Reconnect options are there where they were changed after the volume was made.
     """
     if disk.export is None:
         raise AssertionError("plan_publish admits exported disks only")
-    changed = {_PUBLISH_KEYS[key]: parameters[key] for key in RECONNECT_KEYS if key in parameters}
+    changed = {name: parameters[key] for key, name in PUBLISHED_KEYS.items() if key in parameters}
     return {
         "nvme_address": publication.nvme_address,
         "nvme_port": str(disk.export.port),
         "nvme_nqn": disk.export.nqn,
         "fs_type": publication.capability.fs_type,
+        SIZE_KEY: str(disk.size),
         **changed,
     }
 

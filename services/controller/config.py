@@ -1,79 +1,20 @@
 """The controller's settings."""
 
-import contextlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 
-from libs.core.errors import InvalidRequest
-from libs.core.ids import Nqn, Slot, VolumeId, parse_device_name
+from libs.core.address import NVME_TCP_PORT, parse_host, parse_port
+from libs.core.ids import parse_device_name, parse_driver_name, parse_nqn_prefix
 from libs.core.paths import DevicePath
 from libs.core.size import GIB, MAX_BYTES, TIB, round_down
-from libs.ops.settings import choice, flag, integer, seconds, setting, switch, variable
-
-_HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", re.ASCII)
-_DRIVER_NAME = re.compile(r"(?=.{1,63}$)[a-z0-9A-Z]([a-z0-9A-Z.-]*[a-z0-9A-Z])?", re.ASCII)
-
-_MAX_PORT = 65535
+from libs.ops.settings import choice, flag, integer, pairs, seconds, setting, switch, variable
 
 MAX_OVERCOMMIT = 100
-
-NVME_TCP_PORT = 4420
-"""IANA's port for NVMe over TCP."""
-
-
-def parse_host(text: str, field: str = "host") -> str:
-    """Return a host name or IP address, checked.
-
-    Raises:
-        InvalidRequest: it is neither.
-    """
-    if "%" not in text:  # an IPv6 scope may be any text, and means nothing on another host
-        with contextlib.suppress(ValueError):
-            return str(ip_address(text))
-    if _HOST_NAME.fullmatch(text):
-        return text
-    raise InvalidRequest(f"{field} must be a host name or an IP address")
-
-
-def parse_port(text: str, field: str = "port") -> int:
-    """Return a TCP port.
-
-    Raises:
-        InvalidRequest: it is not a whole number from 1 to 65535.
-    """
-    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= _MAX_PORT:
-        raise InvalidRequest(f"{field} must be a TCP port from 1 to {_MAX_PORT}")
-    return int(text)
-
-
-def parse_nqn_prefix(text: str, field: str = "nqnPrefix") -> str:
-    """Return what the NQNs of volumes begin with, up to and without the colon.
-
-    Raises:
-        InvalidRequest: no NQN could begin with it.
-    """
-    Nqn.of_volume(text, VolumeId(Slot("pvc-" + "0" * 36)), field)
-    return text
-
-
-def _driver_name(text: str) -> str:
-    if not _DRIVER_NAME.fullmatch(text):
-        raise ValueError("must be at most 63 letters, digits, '.' and '-' (CSI GetPluginInfo)")
-    return text
 
 
 def _base_paths(text: str) -> tuple[DevicePath, ...]:
     return tuple(DevicePath.parse(part.strip(), "each path") for part in text.split(","))
-
-
-def _pairs(text: str) -> tuple[tuple[str, str], ...]:
-    pairs = [part.strip().partition("=") for part in text.split(",") if part.strip()]
-    if any(not (key and value) for key, _, value in pairs):
-        raise ValueError("must be KEY=VALUE pairs, separated by commas")
-    return tuple((key, value) for key, _, value in pairs)
 
 
 def _overcommit(text: str) -> float:
@@ -137,7 +78,7 @@ class ControllerSettings:
         (),
     )
     topology: tuple[tuple[str, str], ...] = setting(
-        "topology segments of the nodes that reach the device, as KEY=VALUE pairs", _pairs, ()
+        "topology segments of the nodes that reach the device, as KEY=VALUE pairs", pairs, ()
     )
     overcommit: float = setting(
         "how many times its size a pool may be promised, for thin files; 0 takes the room of a "
@@ -179,7 +120,7 @@ class ControllerSettings:
         "largest volume, in bytes", integer(1, MAX_BYTES), round_down(64 * TIB)
     )
     csi_endpoint: str = setting("socket to serve CSI on", str, "unix:///csi/csi.sock")
-    driver_name: str = setting("name of the CSI driver", _driver_name, "rds.csi.srvlab.io")
+    driver_name: str = setting("name of the CSI driver", parse_driver_name, "rds.csi.srvlab.io")
     attachments: str = setting(
         "where attachments are known from: the cluster's VolumeAttachments, or this process's "
         "memory, which forgets them when it ends",
@@ -188,7 +129,7 @@ class ControllerSettings:
     )
     known_nodes: tuple[tuple[str, str], ...] = setting(
         "with attachments in memory: the nodes there are, as NAME=HOST-NQN pairs; none for any",
-        _pairs,
+        pairs,
         (),
     )
     handover_seconds: float = setting(

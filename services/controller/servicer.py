@@ -11,11 +11,13 @@ from libs.core.errors import (
     RdsCsiError,
 )
 from libs.core.ids import NodeId, SnapshotId, VolumeId
+from libs.core.volumes import MIN_BYTES
+from libs.csikit.capability import parse_capabilities
 from libs.csikit.keylock import KeyedTasks
 from protos.gen.csi import v1 as csi
 from services.controller import answers
 from services.controller.ports import Cluster
-from services.controller.requests import capabilities, parameters, snapshots, volumes
+from services.controller.requests import parameters, snapshots, volumes
 from services.controller.sites import Site, Sites
 from services.controller.workflow.attach import Attacher
 from services.controller.workflow.catalog import Catalog
@@ -147,7 +149,7 @@ class ControllerServicer(csi.ControllerBase):
         try:
             parameters.parse_parameters(message.parameters, settings)
             parameters.parse_changes(message.mutable_parameters, settings)
-            capabilities.parse_capabilities(message.volume_capabilities)
+            parse_capabilities(message.volume_capabilities)
         except RdsCsiError as error:
             return csi.ValidateVolumeCapabilitiesResponse(message=error.message)
         return csi.ValidateVolumeCapabilitiesResponse(
@@ -217,10 +219,12 @@ class ControllerServicer(csi.ControllerBase):
         except Exhausted:
             return csi.GetCapacityResponse(available_capacity=0)
         wanted = parameters.parse_parameters(message.parameters, site.settings)
+        min_bytes = MIN_BYTES[wanted.fs_type]
         if message.volume_capabilities:
-            capabilities.parse_capabilities(message.volume_capabilities, wanted.fs_type)
+            ways = parse_capabilities(message.volume_capabilities, wanted.fs_type)
+            min_bytes = max(way.min_bytes for way in ways)
         pool, promised = await self._units[site.suffix].volumes.read_room(wanted.directory)
-        return answers.render_capacity(pool, promised, wanted, site)
+        return answers.render_capacity(pool, promised, min_bytes, site)
 
     # Snapshots
 

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 
 from libs.core.errors import InUse, Unsupported
 from libs.core.ids import Slot, VolumeId
+from libs.csikit.capability import BLOCK_ONLY_MODES, SHARED_READ_MODES
 from libs.rdsclient.model import SlotState
 from services.controller.plan.copies import dead_copies
 from services.controller.plan.steps import AdmitHost, ExportDisk, Look, Step, Terms, found, managed
 from services.controller.ports import Attachment, Node
-from services.controller.requests.capabilities import BLOCK_ONLY_MODES, SHARED_READ_MODES
 from services.controller.requests.volumes import Publication
 
 MIGRATION_NODES = 2

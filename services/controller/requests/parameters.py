@@ -1,30 +1,31 @@
 """StorageClass parameters: one validated value, with errors that name the key."""
 
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from libs.core.address import parse_host, parse_port
 from libs.core.errors import InvalidRequest
-from libs.core.ids import shown
+from libs.core.fields import read, whole, word
+from libs.core.ids import parse_nqn_prefix, shown
 from libs.core.images import Layout
 from libs.core.paths import DevicePath
 from libs.core.secret import Secret
-from libs.core.size import MIB
-from services.controller.config import ControllerSettings, parse_host, parse_nqn_prefix, parse_port
-from services.controller.requests.fields import read, whole, word
-
-DEFAULT_FILESYSTEM = "ext4"
-MIN_BYTES = {"ext4": 16 * MIB, "ext3": 16 * MIB, "xfs": 300 * MIB, "btrfs": 128 * MIB}
-"""Smallest volume on which the tools make that filesystem: mkfs.xfs asks for 300 MiB, mkfs.btrfs
-for about 110 MiB."""
+from libs.core.volumes import (
+    DEFAULT_FILESYSTEM,
+    RECONNECT_KEYS,
+    Reconnect,
+    check_filesystem,
+    parse_mkfs_options,
+    parse_reconnect,
+)
+from services.controller.config import ControllerSettings
 
 PASSWORD_KEY = "nvmePassword"  # noqa: S105 (the name of a key)
 """Key of the secret that `auth=dhchap` needs."""
 
 _SIDECAR_PREFIX = "csi.storage.k8s.io/"
 _FS_TYPE_KEYS = ("fsType", _SIDECAR_PREFIX + "fstype")
-RECONNECT_KEYS = ("ctrlLossTmo", "reconnectDelay", "keepAliveTmo")
 MUTABLE_KEYS = (*RECONNECT_KEYS, "fencing", "auth")
 KNOWN_KEYS = (
     "rds",
@@ -45,43 +46,7 @@ KNOWN_KEYS = (
     "rdsBasePath",
 )
 
-_DAY = 86_400
-_MKFS_WORD = re.compile(r"[A-Za-z0-9=,._:^+%-]{1,64}", re.ASCII)
-_FORCE = re.compile(r"-[A-Za-z]{0,4}[fF][A-Za-z]{0,4}|--force.*", re.ASCII)
-_MAX_MKFS = 256
 _PASSWORD = re.compile(r"[\x21-\x7e]{8,128}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Reconnect:
-    """How a host reconnects, in seconds.
-
-    Attributes:
-        ctrl_loss: how long it tries; -1 for ever. Anything else ends with I/O errors and a
-            filesystem that is read-only until it is mounted again.
-        delay: between two tries.
-        keep_alive: without an answer until the connection counts as lost; 0 for the kernel's own.
-    """
-
-    ctrl_loss: int = -1
-    delay: int = 5
-    keep_alive: int = 0
-
-    def __post_init__(self) -> None:
-        if 0 <= self.ctrl_loss < self.delay:
-            raise InvalidRequest(
-                f"parameters.ctrlLossTmo ({self.ctrl_loss}) must not be below reconnectDelay "
-                f"({self.delay}): the host would never try"
-            )
-
-    @property
-    def context(self) -> dict[str, str]:
-        """The same under the keys of the volume context."""
-        return dict(
-            zip(
-                RECONNECT_KEYS, map(str, (self.ctrl_loss, self.delay, self.keep_alive)), strict=True
-            )
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +96,7 @@ def parse_parameters(given: Mapping[str, str], settings: ControllerSettings) -> 
         nvme_port=read(given, "nvmePort", parse_port, settings.nvme_port),
         nqn_prefix=read(given, "nqnPrefix", parse_nqn_prefix, settings.nqn_prefix),
         fs_type=check_filesystem("parameters.fsType", fs_type),
-        mkfs_options=read(given, "mkfsOptions", _mkfs_options, ""),
+        mkfs_options=read(given, "mkfsOptions", parse_mkfs_options, ""),
         reconnect=parse_reconnect(given),
         migration_timeout=parse_migration_timeout(given),
         layout=read(given, "layout", _layout, Layout.FILE),
@@ -155,16 +120,6 @@ def parse_changes(given: Mapping[str, str], settings: ControllerSettings) -> Cha
     )
 
 
-def parse_reconnect(given: Mapping[str, str]) -> Reconnect:
-    """Read the reconnect options; other keys are left alone."""
-    default = Reconnect()
-    return Reconnect(
-        read(given, "ctrlLossTmo", whole(-1, _DAY), default.ctrl_loss),
-        read(given, "reconnectDelay", whole(1, 3600), default.delay),
-        read(given, "keepAliveTmo", whole(0, 3600), default.keep_alive),
-    )
-
-
 def parse_migration_timeout(given: Mapping[str, str], field: str = "parameters") -> int:
     """Read how many seconds a live migration may take."""
     return read(given, "migrationTimeoutSeconds", whole(30, 3600), 300, field)
@@ -185,17 +140,6 @@ def parse_password(secrets: Mapping[str, str], *, needed: bool) -> Secret | None
             "characters without spaces"
         )
     return Secret(text)
-
-
-def check_filesystem(field: str, fs_type: str) -> str:
-    """Return the filesystem, if it is one that nodes can make.
-
-    Raises:
-        InvalidRequest: it is not.
-    """
-    if fs_type not in MIN_BYTES:
-        raise InvalidRequest(f"{field} must be one of {', '.join(MIN_BYTES)}, not {shown(fs_type)}")
-    return fs_type
 
 
 def _check_known(given: Mapping[str, str], known: tuple[str, ...], field: str) -> None:
@@ -255,21 +199,3 @@ def _directory(given: Mapping[str, str], settings: ControllerSettings) -> Device
                 f"({allowed}), not {path}"
             )
     return next(iter(paths.values()), settings.volume_base_paths[0])
-
-
-def _mkfs_options(text: str, field: str) -> str:
-    """Check options that nodes pass to mkfs, as words and never through a shell."""
-    try:
-        words = shlex.split(text)
-    except ValueError:
-        words = ["'"]
-    if len(text) > _MAX_MKFS or not all(_MKFS_WORD.fullmatch(word) for word in words):
-        raise InvalidRequest(
-            f"{field} must be at most {_MAX_MKFS} characters of options, each made of letters, "
-            "digits and = , . _ : ^ + % -"
-        )
-    if any(_FORCE.fullmatch(word) for word in words):
-        raise InvalidRequest(
-            f"{field} must not force (-f, -F, --force): what mkfs refuses to overwrite may be data"
-        )
-    return " ".join(words)

@@ -2,22 +2,20 @@
 
 from dataclasses import dataclass
 
+from libs.core.address import parse_host
 from libs.core.errors import InvalidRequest, NotFound, StaleToken
 from libs.core.ids import NodeId, Nqn, Slot, SnapshotId, VolumeId, check_name
 from libs.core.images import Image
 from libs.core.paths import DevicePath
 from libs.core.secret import Secret
 from libs.core.size import CapacityRange
-from protos.gen.csi import v1 as csi
-from services.controller.config import parse_host
-from services.controller.requests.capabilities import (
-    MIN_BLOCK_BYTES,
+from libs.csikit.capability import (
     Capability,
     parse_capabilities,
     parse_capability,
 )
+from protos.gen.csi import v1 as csi
 from services.controller.requests.parameters import (
-    MIN_BYTES,
     Changes,
     Parameters,
     parse_changes,
@@ -148,7 +146,7 @@ def parse_create(request: csi.CreateVolumeRequest, sites: Sites) -> tuple[Site, 
     wanted = NewVolume(
         volume=volume,
         size=parse_range(request.capacity_range),
-        min_bytes=max(MIN_BYTES.get(c.fs_type, MIN_BLOCK_BYTES) for c in capabilities),
+        min_bytes=max(each.min_bytes for each in capabilities),
         parameters=parameters,
         nqn=Nqn.of_volume(parameters.nqn_prefix, volume),
         source=source,

@@ -6,6 +6,7 @@ from functools import partial
 
 from libs.core.errors import InUse, NotFound
 from libs.core.ids import NodeId, VolumeId
+from libs.csikit.capability import SHARED_READ_MODES
 from libs.rdsclient.model import FileDisk
 from services.controller.plan.attach import (
     check_holders,
@@ -18,7 +19,6 @@ from services.controller.plan.attach import (
 )
 from services.controller.plan.steps import found, managed
 from services.controller.ports import Attachment, Cluster, Grant, Node
-from services.controller.requests.capabilities import SHARED_READ_MODES
 from services.controller.requests.volumes import Modification, Publication
 from services.controller.sites import Site
 from services.controller.workflow.converge import Desk

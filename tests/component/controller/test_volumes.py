@@ -192,6 +192,7 @@ async def test_publishing_hands_the_node_what_it_needs_to_connect(rig: Rig) -> N
         "nvme_port": "4421",
         "nvme_nqn": f"nqn.2000-02.com.mikrotik:{NAME}",
         "fs_type": "xfs",
+        "size_bytes": str(GIB),
     }
 
 

@@ -3,9 +3,10 @@ import pytest
 from libs.core.errors import InvalidRequest, StaleToken
 from libs.core.images import Layout
 from libs.core.size import MIB
+from libs.core.volumes import Reconnect
+from libs.csikit.capability import parse_capability
 from protos.gen.csi import v1 as csi
-from services.controller.requests.capabilities import parse_capability
-from services.controller.requests.parameters import Parameters, Reconnect, parse_parameters
+from services.controller.requests.parameters import Parameters, parse_parameters
 from services.controller.requests.volumes import (
     parse_create,
     parse_expand,

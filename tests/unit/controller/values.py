@@ -5,12 +5,12 @@ from pathlib import Path
 from libs.core.ids import NodeId, Slot, VolumeId
 from libs.core.paths import DevicePath
 from libs.core.size import GIB, TIB
+from libs.csikit.capability import parse_capability
 from libs.rdsclient.model import BackingFile, Export, FileDisk, Pool, SlotState
 from protos.gen.csi import v1 as csi
 from services.controller.config import ControllerSettings
 from services.controller.plan.steps import Limits, Terms
 from services.controller.ports import Attachment
-from services.controller.requests.capabilities import parse_capability
 from services.controller.requests.volumes import Publication
 from services.controller.sites import Site, Sites
 
