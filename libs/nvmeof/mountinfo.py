@@ -5,8 +5,6 @@ can be more in a later kernel.
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -15,6 +13,7 @@ from libs.nvmeof.errors import MountStorm, MountTableUnreadable
 STORM = 100
 """Mounts of one device above which something multiplies them: a node has died of that."""
 
+_STOPPED = frozenset({"ro", "emergency_ro", "shutdown"})
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _DEVICE = re.compile(r"(\d+):(\d+)", re.ASCII)
 _FIELDS_BEFORE, _FIELDS_AFTER = 6, 3
@@ -55,8 +54,19 @@ class Mount:
 
     @property
     def has_turned_read_only(self) -> bool:
-        """Whether the filesystem has: it was mounted for writing, and stopped after an error."""
-        return "rw" in self.options and "ro" in self.super_options
+        """Whether the filesystem has: it was mounted for writing, and stopped after an error.
+
+        ext4 says it in several ways, by kernel release: `ro`, or `emergency_ro` (fs/ext4/super.c).
+        """
+        return "rw" in self.options and bool(_STOPPED & self.super_options)
+
+    def is_on(self, path: str, number: tuple[int, int]) -> bool:
+        """Whether it is a mount of a device.
+
+        A filesystem with a device number of its own making, as Btrfs, is known by the path that it
+        was mounted by, which has to be the kernel's own name of the device.
+        """
+        return self.device == number or (self.device[0] == 0 and self.source == path)
 
     @classmethod
     def parse(cls, line: str) -> Self:
@@ -108,9 +118,9 @@ class MountTable:
         """Return what is mounted at a point: the one on top."""
         return next((mount for mount in reversed(self.mounts) if mount.point == point), None)
 
-    def of_device(self, device: tuple[int, int]) -> tuple[Mount, ...]:
-        """Return the mounts of a device."""
-        return tuple(mount for mount in self.mounts if mount.device == device)
+    def of_device(self, path: str, number: tuple[int, int]) -> tuple[Mount, ...]:
+        """Return the mounts of a device, by its path and its number."""
+        return tuple(mount for mount in self.mounts if mount.is_on(path, number))
 
     def below(self, directory: str) -> tuple[Mount, ...]:
         """Return the mounts at a directory and below it, the innermost first."""
@@ -118,22 +128,18 @@ class MountTable:
         found = [m for m in self.mounts if m.point == directory or m.point.startswith(inside)]
         return tuple(sorted(found, key=lambda mount: (len(mount.point), mount.id), reverse=True))
 
-    def check_storm(self, devices: Iterable[tuple[int, int]] | None = None) -> None:
-        """Check that no device is mounted absurdly often.
-
-        Args:
-            devices: only these; all where it is left out.
+    def check_storm(self, path: str, number: tuple[int, int]) -> None:
+        """Check that a device is not mounted absurdly often.
 
         Raises:
-            MountStorm: one is.
+            MountStorm: it is.
         """
-        counts = Counter(mount.device for mount in self.mounts)
-        for device in counts if devices is None else devices:
-            if counts[device] > STORM:
-                raise MountStorm(
-                    f"device {device[0]}:{device[1]} is mounted {counts[device]} times, more than "
-                    f"{STORM}: something multiplies mounts, and this driver will not add to it"
-                )
+        count = len(self.of_device(path, number))
+        if count > STORM:
+            raise MountStorm(
+                f"{path} is mounted {count} times, more than {STORM}: something multiplies mounts, "
+                "and this driver will not add to it"
+            )
 
 
 def _is_number(fields: list[str]) -> bool:

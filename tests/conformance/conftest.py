@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.conformance.capabilities import use_filesystem
 from tests.conformance.lab import Lab
 from tests.conformance.needs import missing
 from tests.conformance.node_lab import NodeLab
@@ -41,6 +42,7 @@ async def plugin(
             from tests.conformance.own import open_own  # noqa: PLC0415 (a stranger needs none)
 
             options = await stack.enter_async_context(open_own(scratch, options))
+        use_filesystem(options.fs_type)
         yield await stack.enter_async_context(open_plugin(options, scratch))
 
 

@@ -28,6 +28,7 @@ class Options:
     node_id: str = ""
     second_node_id: str = ""
     volume_bytes: int = GIB
+    fs_type: str = ""
     state_dir: Path | None = None
     call_seconds: float = 20.0
     ready_seconds: float = 40.0
@@ -71,6 +72,7 @@ _FLAGS = {
     "--csi-node-id": "node to publish to; without it, what NodeGetInfo says",
     "--csi-second-node-id": "another node that the plugin knows",
     "--csi-volume-bytes": f"size of the volumes to make ({GIB})",
+    "--csi-fs-type": "filesystem to ask for; without it, the plugin chooses",
     "--csi-state-dir": "directory in which the node plugin may make its staging and target paths",
     "--csi-call-seconds": "deadline of each call (20)",
     "--csi-ready-seconds": "how long a snapshot may take to become ready to use (40)",
@@ -102,6 +104,7 @@ def read_options(config: pytest.Config) -> Options:
         node_id=given("--csi-node-id"),
         second_node_id=given("--csi-second-node-id"),
         volume_bytes=int(given("--csi-volume-bytes") or GIB),
+        fs_type=given("--csi-fs-type"),
         state_dir=Path(state_dir) if state_dir else None,
         call_seconds=float(given("--csi-call-seconds") or 20),
         ready_seconds=float(given("--csi-ready-seconds") or 40),

@@ -31,6 +31,7 @@ def test_only_composition_roots_read_the_environment() -> None:
 
     assert readers == {
         "services/controller/app.py",
+        "services/node/app.py",
         "libs/mockrds/__main__.py",
         "protos/generate.py",  # a tool: it puts its own compiler plugin on the path
     }

@@ -34,7 +34,9 @@ def test_nothing_is_formatted_unless_every_proof_is_there(probe: Probe) -> None:
 
     assert probe.nqn == NQN
     assert probe.readable
+    assert WANTED.size is not None
     assert probe.size >= WANTED.size
+    assert not probe.superblock
     assert not probe.other
     assert (action, probe.blkid, probe.fs_type) in {
         (Action.FORMAT, 2, ""),

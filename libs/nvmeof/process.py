@@ -1,0 +1,113 @@
+"""Running the host's tools: the only place that starts processes. No shell, and always a deadline.
+
+A tool that waits for a disk that is gone cannot be killed before the kernel lets go of it. It is
+not waited for then: the caller is told, and the process is reaped whenever it ends.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from libs.nvmeof.errors import HostHangs, HostUnable, ToolFailed
+
+log = structlog.get_logger(__name__)
+
+_REAP_SECONDS = 2.0
+"""How long a killed process is waited for; one that sleeps in the kernel may take for ever."""
+
+_LONGEST = 64 * 1024
+"""Bytes of output that are kept of a tool, from its end."""
+
+_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "LANG": "C"}
+"""All that a tool is given: what it prints is read by us, and must not be in another language."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a tool ended.
+
+    Attributes:
+        code: its exit code; negative for the number of a signal.
+        out: what it wrote to standard output.
+        err: what it wrote to standard error.
+    """
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        """All that it printed, for a log line."""
+        return "\n".join(part for part in (self.out.strip(), self.err.strip()) if part)
+
+
+async def run_tool(
+    argv: Sequence[str],
+    *,
+    limit: float,
+    allowed: Collection[int] | None = (0,),
+    stdin: bytes | None = None,
+) -> Ended:
+    """Run a tool and return how it ended.
+
+    It has a session of its own, so that what it started ends with it.
+
+    Args:
+        argv: the program and its arguments, none of which a shell ever sees.
+        limit: seconds.
+        allowed: the exit codes that are no error; None for all.
+        stdin: what it reads; nothing by default.
+
+    Raises:
+        HostUnable: there is no such program.
+        HostHangs: it had not ended in time; it was killed, or waits in the kernel.
+        ToolFailed: it ended with another code.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=_ENVIRONMENT,
+            start_new_session=True,
+        )
+    except FileNotFoundError:
+        raise HostUnable(f"this host has no program {argv[0]}") from None
+    try:
+        async with asyncio.timeout(limit):
+            out, err = await process.communicate(stdin)
+    except BaseException as error:
+        await _end(process, argv)
+        if not isinstance(error, TimeoutError):
+            raise
+        stuck = process.pid if process.returncode is None else 0
+        message = f"{argv[0]} did not end within {limit:g} s"
+        raise HostHangs(message, detail=repr(argv), pid=stuck) from None
+    ended = Ended(process.returncode or 0, _text(out), _text(err))
+    log.debug("tool", argv=argv, code=ended.code)
+    if allowed is not None and ended.code not in allowed:
+        raise ToolFailed(
+            f"{argv[0]} ended with {ended.code}", detail=f"{argv!r}: {ended.text[-2000:]}"
+        )
+    return ended
+
+
+async def _end(process: asyncio.subprocess.Process, argv: Sequence[str]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    try:
+        async with asyncio.timeout(_REAP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        log.warning("a tool cannot be killed: it waits in the kernel", argv=argv, pid=process.pid)
+
+
+def _text(data: bytes) -> str:
+    return data[-_LONGEST:].decode(errors="replace")

@@ -1,0 +1,6 @@
+"""`rds-csi-node`."""
+
+from services.node.app import main
+
+if __name__ == "__main__":
+    main()

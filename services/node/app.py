@@ -1,0 +1,241 @@
+"""The composition root: the only place that reads the environment and knows every part."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+import structlog
+
+from libs.core.errors import RdsCsiError
+from libs.core.ids import Nqn
+from libs.core.version import __version__
+from libs.csikit.calls import Calls
+from libs.csikit.identity import IdentityServicer, online_expansion, service
+from libs.csikit.keylock import open_keyed_tasks
+from libs.csikit.lifetime import wait_for_signal
+from libs.csikit.server import open_server
+from libs.kube.client import open_kube
+from libs.nvmeof.fabrics import NvmeFabrics
+from libs.nvmeof.fabrics_run import Limits
+from libs.nvmeof.hostid import ensure_identity
+from libs.nvmeof.mounter import Mounter
+from libs.nvmeof.mountinfo import Mount
+from libs.nvmeof.offload import Offload
+from libs.nvmeof.usage import Subject, read_users
+from libs.nvmeof.usage_proc import list_hidden
+from libs.ops.logs import configure_logging
+from libs.ops.metrics import Metrics, open_metrics
+from libs.ops.settings import Program, SettingsError, describe, load
+from protos.gen.csi import v1 as csi
+from services.node.adapters.cluster import NoCluster, open_kube_cluster
+from services.node.adapters.counts import NodeCounts
+from services.node.adapters.loop import LoopFabrics
+from services.node.adapters.records import open_records
+from services.node.config import NodeSettings
+from services.node.ports import Cluster, Fabrics
+from services.node.servicer import NodeServicer
+from services.node.workflow.cleanup import clean_up
+from services.node.workflow.desk import Desk
+from services.node.workflow.guard import Guard
+from services.node.workflow.health import Health, open_health
+from services.node.workflow.volumes import Volumes
+
+log = structlog.get_logger(__name__)
+
+PROGRAM = Program(
+    name="rds-csi-node",
+    about="CSI Identity and Node for volumes of a MikroTik ROSE Data Server, over a unix socket.",
+    version=__version__,
+)
+
+_BAD_SETTINGS = 2
+_UNHEARD_SECONDS = 30.0
+"""How long changes whose callers have left may go on at shut-down: a mount, half made, is worse."""
+
+_ANNOUNCE_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+
+
+@contextlib.asynccontextmanager
+async def open_node(
+    settings: NodeSettings,
+    fabrics: Fabrics | None = None,
+    cluster: Cluster | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> AsyncIterator[Desk]:
+    """Own a running node plugin: connections, records, the rounds over the volumes, the socket.
+
+    Args:
+        settings: the settings.
+        fabrics: connections; those of the settings where it is left out.
+        cluster: the cluster; that of the settings where it is left out.
+        environ: where a pod learns how to reach the cluster.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        metrics = Metrics()
+        host_nqn = None
+        if fabrics is None:
+            fabrics, host_nqn = await _open_fabrics(settings)
+        if cluster is None:
+            cluster = await stack.enter_async_context(_open_cluster(settings, environ or {}))
+        offload = Offload()
+        desk = Desk(
+            fabrics=fabrics,
+            mounter=Mounter(offload),
+            offload=offload,
+            records=await open_records(settings.state_directory),
+            cluster=cluster,
+            counts=NodeCounts(metrics),
+            find_users=find_visible_users if settings.fabrics == "loop" else find_users,
+            check_seconds=settings.check_seconds,
+        )
+        if host_nqn is not None:
+            stack.push_async_callback(_end, asyncio.create_task(_announce(cluster, host_nqn)))
+        if settings.clean_up:
+            await clean_up(desk)
+        if settings.metrics_address:
+            await stack.enter_async_context(open_metrics(metrics, settings.metrics_address))
+        await _serve_calls(stack, settings, desk)
+        yield desk
+
+
+async def _serve_calls(
+    stack: contextlib.AsyncExitStack, settings: NodeSettings, desk: Desk
+) -> None:
+    tasks = await stack.enter_async_context(open_keyed_tasks(_UNHEARD_SECONDS))
+    guard = Guard(desk.cluster)
+    health = Health(desk, guard, tasks)
+    await stack.enter_async_context(open_health(health, settings.health_seconds))
+    services = (
+        IdentityServicer(settings.driver_name, _plugin_capabilities(settings), ready=lambda: True),
+        NodeServicer(
+            node=settings.node_id,
+            topology=dict(settings.topology),
+            max_volumes=settings.max_volumes,
+            root=settings.kubelet_directory,
+            desk=desk,
+            volumes=Volumes(desk, guard),
+            health=health,
+            tasks=tasks,
+        ),
+    )
+    await stack.enter_async_context(
+        open_server(services, settings.csi_endpoint, Calls(), drain_seconds=settings.drain_seconds)
+    )
+
+
+def find_users(mount: Mount, paths: Sequence[str]) -> Sequence[str]:
+    """Return in words what uses the device of a mount, beside our own mounts at these paths."""
+    subject = Subject(frozenset({mount.device}), mount.source, frozenset(paths))
+    return [str(user) for user in read_users(subject) if not user.propagates]
+
+
+def find_visible_users(mount: Mount, paths: Sequence[str]) -> Sequence[str]:
+    """Do the same where not every process may be looked at, as on a developer's machine."""
+    subject = Subject(frozenset({mount.device}), mount.source, frozenset(paths))
+    users = read_users(subject, leave_out=list_hidden())
+    return [str(user) for user in users if not user.propagates]
+
+
+def _plugin_capabilities(settings: NodeSettings) -> tuple[csi.PluginCapability, ...]:
+    kinds = [csi.PluginCapabilityServiceType.CONTROLLER_SERVICE]
+    if settings.topology:
+        kinds.append(csi.PluginCapabilityServiceType.VOLUME_ACCESSIBILITY_CONSTRAINTS)
+    return (*(service(kind) for kind in kinds), online_expansion())
+
+
+async def _open_fabrics(settings: NodeSettings) -> tuple[Fabrics, Nqn | None]:
+    if settings.fabrics == "loop" and settings.loop_directory is not None:
+        log.warning("volumes are loop devices: this is for development")
+        return LoopFabrics(settings.loop_directory, settings.managed_nqn_prefixes), None
+    identity = await ensure_identity(settings.nvme_directory)
+    fabrics = NvmeFabrics(
+        identity,
+        settings.managed_nqn_prefixes,
+        io_queues=settings.io_queues,
+        limits=Limits(at_once=settings.connects_at_once),
+    )
+    return fabrics, identity.nqn
+
+
+@contextlib.asynccontextmanager
+async def _open_cluster(
+    settings: NodeSettings, environ: Mapping[str, str]
+) -> AsyncIterator[Cluster]:
+    if settings.cluster == "none":
+        yield NoCluster()
+        return
+    async with (
+        open_kube(settings.kubeconfig, environ) as kube,
+        open_kube_cluster(kube, settings.driver_name, settings.node_id.text) as cluster,
+    ):
+        yield cluster
+
+
+async def _announce(cluster: Cluster, host_nqn: Nqn) -> None:
+    """Announce this node's host NQN, however long the cluster does not answer."""
+    attempt = 0
+    while True:
+        try:
+            await cluster.announce(host_nqn)
+        except RdsCsiError as error:
+            log.warning("host NQN not announced yet", why=error.message, detail=error.detail)
+        else:
+            return
+        await asyncio.sleep(_ANNOUNCE_PAUSES[min(attempt, len(_ANNOUNCE_PAUSES) - 1)])
+        attempt += 1
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def check_directories(settings: NodeSettings) -> None:
+    """Check that what the settings name is there.
+
+    Raises:
+        SettingsError: it is not.
+    """
+    problems = []
+    if not os.path.isdir(settings.kubelet_directory):  # noqa: PTH112 (text, as the kubelet sends)
+        problems.append(f"--kubelet-directory: there is no directory {settings.kubelet_directory}")
+    if settings.loop_directory is not None and not settings.loop_directory.is_dir():
+        problems.append(f"--loop-directory: there is no directory {settings.loop_directory}")
+    if problems:
+        raise SettingsError(problems)
+
+
+async def _serve(settings: NodeSettings, environ: Mapping[str, str]) -> None:
+    # From the first moment: as process 1 of a container Python ignores SIGTERM without a handler.
+    told = asyncio.create_task(wait_for_signal())
+    await asyncio.sleep(0)
+    async with open_node(settings, environ=environ):
+        log.info("ending", signal=await told)
+
+
+def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run a node plugin until it is told to end; return the exit code."""
+    try:
+        settings, only_check = load(NodeSettings, argv, environ, PROGRAM)
+        check_directories(settings)
+    except SettingsError as error:
+        sys.stderr.write(f"{PROGRAM.name}: {error}\n")
+        return _BAD_SETTINGS
+    if only_check:
+        sys.stdout.write(f"{describe(settings)}\n")
+        return 0
+    configure_logging(settings.log_level, settings.log_format)
+    try:
+        asyncio.run(_serve(settings, environ))
+    except RdsCsiError as error:
+        log.error("cannot start", error=error.message, detail=error.detail)  # noqa: TRY400 (a sentence, not a trace)
+        return 1
+    return 0
+
+
+def main() -> None:
+    """Run with the process's arguments and environment."""
+    sys.exit(run(sys.argv[1:], os.environ))

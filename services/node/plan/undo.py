@@ -1,0 +1,59 @@
+"""What may be published, and what may be undone. Pure."""
+
+from collections.abc import Collection
+
+from libs.core.errors import Conflict, InUse, InvalidRequest
+from libs.core.ids import VolumeId
+from libs.csikit.capability import Mode
+from services.node.volume import Publication, Record, Use
+
+
+def check_publication(
+    record: Record | None, volume: VolumeId, wanted: Publication, asked: Use
+) -> Record:
+    """Return the record of a volume that may be published so.
+
+    Raises:
+        InUse: it is not staged there, or is published at the one path that it may be at.
+        InvalidRequest: it is staged as something else.
+        Conflict: it is published at this path otherwise.
+    """
+    if record is None or record.use.staging != asked.staging:
+        raise InUse(f"volume {volume} is not staged at {asked.staging or 'any path'}")
+    if record.use.is_block != asked.is_block:
+        kind = "a raw block device" if record.use.is_block else "a filesystem"
+        raise InvalidRequest(f"volume_capability must be that of the staged volume, {kind}")
+    there = record.at(wanted.path)
+    if there is not None and there != wanted:
+        how = "read-only" if there.read_only else "for writing"
+        raise Conflict(f"volume {volume} is published at {wanted.path} {how} already")
+    others = [each.path for each in record.publications if each.path != wanted.path]
+    single = Mode.SINGLE_NODE_SINGLE_WRITER in {record.use.mode, asked.mode}
+    if single and others:
+        raise InUse(
+            f"volume {volume} has access mode SINGLE_NODE_SINGLE_WRITER, and is published at "
+            f"{others[0]} already"
+        )
+    return record
+
+
+def check_unpublished(
+    record: Record, staging: str, alive: Collection[str], *, mounted: bool
+) -> None:
+    """Check that a volume may be unstaged.
+
+    Args:
+        record: what is known of it.
+        staging: the path that is to be undone.
+        alive: publications of which there still is something.
+        mounted: whether it is mounted where the record says; true of a raw block device.
+
+    Raises:
+        InUse: it is published, or staged somewhere else.
+    """
+    if alive:
+        raise InUse(f"volume {record.volume} is still published at {min(alive)}")
+    if mounted and record.use.staging != staging:
+        raise InUse(
+            f"volume {record.volume} is staged at {record.use.staging}, and not at {staging}"
+        )

@@ -1,0 +1,40 @@
+"""What an earlier process left behind: connections that nothing needs."""
+
+import structlog
+
+from libs.core.errors import RdsCsiError
+from libs.nvmeof.errors import DeviceInUse
+from services.node.workflow.desk import Desk
+from services.node.workflow.release import disconnect
+
+log = structlog.get_logger(__name__)
+
+
+async def clean_up(desk: Desk) -> int:
+    """Disconnect managed subsystems that no record knows and nothing uses; return how many.
+
+    One that has a mount, a holder or an open file is left alone, and so is everything that cannot
+    be told for certain. Nothing here keeps the plugin from starting.
+    """
+    known = {record.use.nqn.text for record in desk.records.all()}
+    try:
+        connections = await desk.fabrics.list_connections()
+    except RdsCsiError as error:
+        log.warning("left-over connections cannot be looked for", why=error.message)
+        return 0
+    count = 0
+    for connection in connections:
+        if connection.nqn in known:
+            continue
+        try:
+            await disconnect(desk, connection)
+        except DeviceInUse as error:
+            log.warning(
+                "a connection of no volume is in use", nqn=connection.nqn, why=error.message
+            )
+        except RdsCsiError as error:
+            log.warning("a connection of no volume stays", nqn=connection.nqn, why=error.message)
+        else:
+            log.info("a connection of no volume is removed", nqn=connection.nqn)
+            count += 1
+    return count

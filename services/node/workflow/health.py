@@ -1,0 +1,143 @@
+"""Looking after the volumes that are staged: what went stale is repaired, if nothing uses it."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator
+
+import structlog
+
+from libs.core.errors import Busy, InUse, RdsCsiError
+from libs.core.ids import VolumeId
+from libs.csikit.keylock import KeyedTasks
+from libs.nvmeof.errors import HostHangs
+from services.node.plan.breaker import BreakerOpen
+from services.node.plan.condition import Condition, judge
+from services.node.ports import Reason
+from services.node.volume import Record
+from services.node.workflow.converge import Convergence
+from services.node.workflow.desk import Desk
+from services.node.workflow.guard import Guard
+from services.node.workflow.observe import observe
+
+log = structlog.get_logger(__name__)
+
+
+class Health:
+    """Knows how each volume does, and repairs what can be.
+
+    Args:
+        desk: the outside.
+        guard: circuit breakers.
+        tasks: what keeps repairs and calls for one volume apart.
+    """
+
+    def __init__(self, desk: Desk, guard: Guard, tasks: KeyedTasks) -> None:
+        self._desk = desk
+        self._guard = guard
+        self._tasks = tasks
+        self._last: dict[VolumeId, Condition] = {}
+
+    async def judge(self, record: Record) -> Condition:
+        """Return how a volume does now; a host that does not say is a condition like others."""
+        try:
+            seen = await observe(self._desk, record)
+        except HostHangs as error:
+            return Condition(f"the filesystem does not answer: {error.message}")
+        except RdsCsiError as error:
+            return Condition(f"it cannot be told how the volume does: {error.message}")
+        return judge(record, seen, self._guard.why_open(record.volume))
+
+    async def check_all(self) -> None:
+        """Look at every volume of this node once, and repair what is stale."""
+        records = self._desk.records.all()
+        for record in records:
+            await self.check(record)
+        for volume in self._last.keys() - {record.volume for record in records}:
+            del self._last[volume]
+
+    async def check(self, record: Record) -> Condition:
+        """Look at one volume, tell what has changed, and repair it if that can be done."""
+        condition = await self.judge(record)
+        self._tell(record, condition)
+        if condition.repairable:
+            condition = await self._repair(record, condition)
+        self._last[record.volume] = condition
+        return condition
+
+    def _tell(self, record: Record, condition: Condition) -> None:
+        before = self._last.get(record.volume)
+        if before is not None and before.text == condition.text:
+            return
+        if condition.abnormal:
+            log.warning("volume is not in order", volume=record.volume.text, why=condition.text)
+            if condition.stale:
+                self._desk.counts.stale()
+            reason = Reason.STALE_MOUNT if condition.stale else Reason.CONNECTION_LOST
+            self._desk.cluster.tell(record.volume, reason, condition.text)
+        elif before is not None and before.abnormal:
+            log.info("volume is in order again", volume=record.volume.text)
+            self._desk.cluster.tell(record.volume, Reason.CONNECTION_RESTORED, condition.text)
+
+    async def _repair(self, record: Record, condition: Condition) -> Condition:
+        volume = record.volume
+        try:
+            await self._tasks.run(volume.text, lambda: self._repair_now(volume))
+        except (Busy, BreakerOpen):
+            return condition  # a call has it in hand, or it is left alone: the next round sees
+        except RdsCsiError as error:
+            self._desk.counts.recovered(ok=False)
+            self._desk.cluster.tell(volume, Reason.RECOVERY_FAILED, error.message)
+            log.warning("not repaired", volume=volume.text, why=error.message, detail=error.detail)
+            return await self.judge(record)
+        self._desk.counts.recovered(ok=True)
+        self._desk.cluster.tell(volume, Reason.RECOVERED, f"repaired: {condition.text}")
+        log.info("repaired", volume=volume.text, was=condition.text)
+        return await self.judge(record)
+
+    async def _repair_now(self, volume: VolumeId) -> None:
+        record = self._desk.records.get(volume)
+        if record is None:
+            return  # unstaged meanwhile
+        await self._guard.run(volume, lambda: recover(self._desk, record))
+
+
+async def recover(desk: Desk, record: Record) -> None:
+    """Bring a volume in order again, with pauses between the attempts.
+
+    Raises:
+        RdsCsiError: of the last attempt; of the first one where something uses the volume.
+    """
+    for pause in desk.pauses:
+        try:
+            await Convergence(desk, record, grown=True).run()
+        except InUse:
+            raise  # waiting a second does not end a pod
+        except RdsCsiError as error:
+            log.info("another attempt follows", volume=record.volume.text, why=error.message)
+        else:
+            return
+        await asyncio.sleep(pause)
+    await Convergence(desk, record, grown=True).run()
+
+
+@contextlib.asynccontextmanager
+async def open_health(health: Health, seconds: float) -> AsyncIterator[None]:
+    """Own the rounds over all volumes, one about every so many seconds."""
+    task = asyncio.create_task(_go_round(health, seconds), name="health")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _go_round(health: Health, seconds: float) -> None:
+    while True:
+        # Nodes that start together must not ask together for ever.
+        await asyncio.sleep(seconds * random.uniform(0.8, 1.2))  # noqa: S311 (no secret)
+        try:
+            await health.check_all()
+        except Exception:
+            log.exception("a round over the volumes failed")
