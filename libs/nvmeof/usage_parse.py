@@ -85,11 +85,8 @@ def goes_with(
     onto, parent = beside.get(copy.parent), around.get(original.parent)
     if onto is None or parent is None:
         return False
-    return (
-        onto.device == parent.device
-        and _place(copy, onto) == _place(original, parent)
-        and bool(_sources(onto, masters) & _groups(parent, "shared"))
-    )
+    together = _sources(onto, masters) & _groups(parent, "shared")
+    return bool(together) and _place(copy, onto) == _place(original, parent)
 
 
 def _place(mount: Mount, parent: Mount) -> str:

@@ -72,7 +72,7 @@ def list_views(proc: str, pid: int) -> Iterator[View]:
         HostUnable: it may not be read.
     """
     seen = set()
-    for thread in sorted(list_names(f"{proc}/{pid}/task"), key=lambda name: name != str(pid)):
+    for thread in list_names(f"{proc}/{pid}/task"):
         directory = f"{proc}/{pid}/task/{thread}"
         namespace, root = read_link(f"{directory}/ns/mnt"), read_link(f"{directory}/root")
         if namespace is None or root is None:

@@ -5,6 +5,7 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 
 import structlog
 
@@ -20,7 +21,7 @@ from libs.kube.client import open_kube
 from libs.nvmeof.fabrics import NvmeFabrics
 from libs.nvmeof.fabrics_run import Limits
 from libs.nvmeof.hostid import ensure_identity
-from libs.nvmeof.mounter import Mounter
+from libs.nvmeof.mounter import Mounter, node_number
 from libs.nvmeof.mountinfo import Mount
 from libs.nvmeof.offload import Offload
 from libs.nvmeof.usage import Subject, read_users
@@ -127,15 +128,20 @@ async def _serve_calls(
 
 def find_users(mount: Mount, paths: Sequence[str]) -> Sequence[str]:
     """Return in words what uses the device of a mount, beside our own mounts at these paths."""
-    subject = Subject(frozenset({mount.device}), mount.source, frozenset(paths))
-    return [str(user) for user in read_users(subject) if not user.propagates]
+    users = read_users(_subject(mount, paths))
+    return [str(user) for user in users if not user.propagates]
 
 
 def find_visible_users(mount: Mount, paths: Sequence[str]) -> Sequence[str]:
     """Do the same where not every process may be looked at, as on a developer's machine."""
-    subject = Subject(frozenset({mount.device}), mount.source, frozenset(paths))
-    users = read_users(subject, leave_out=list_hidden())
+    users = read_users(_subject(mount, paths), leave_out=list_hidden())
     return [str(user) for user in users if not user.propagates]
+
+
+def _subject(mount: Mount, paths: Sequence[str]) -> Subject:
+    # A filesystem that makes up its number, as Btrfs, has the device's own beside it.
+    numbers = {mount.device, node_number(Path(mount.source)) or mount.device}
+    return Subject(frozenset(numbers), mount.source, frozenset(paths))
 
 
 def _plugin_capabilities(settings: NodeSettings) -> tuple[csi.PluginCapability, ...]:

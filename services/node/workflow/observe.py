@@ -55,12 +55,13 @@ def _elsewhere(record: Record, device: BlockDevice | None, table: MountTable) ->
 
 
 async def _place(record: Record, publication: Publication, table: MountTable) -> Place:
+    mount = table.at(publication.path)
+    if mount is not None:
+        return Place(publication, mount)  # what is mounted there may hang, and is not touched
     path = Path(publication.path)
+    needed = path.parent if record.use.is_block else path
     return Place(
         publication,
-        mount=table.at(publication.path),
         node=await asyncio.to_thread(node_number, path),
-        is_ready=await asyncio.to_thread(
-            path.parent.is_dir if record.use.is_block else path.is_dir
-        ),
+        is_ready=await asyncio.to_thread(needed.is_dir),
     )

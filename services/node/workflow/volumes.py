@@ -65,7 +65,8 @@ class Volumes:
         record = self._desk.records.get(volume)
         record = check_publication(record, volume, wanted, asked)
         fresh = record.at(wanted.path) is None
-        await asyncio.to_thread(_prepare, Path(wanted.path), record.use)
+        if (await self._desk.mounter.read_table()).at(wanted.path) is None:
+            await asyncio.to_thread(_prepare, Path(wanted.path), record.use)
         record = record.with_publication(wanted)
         await self._desk.records.put(record)
         try:

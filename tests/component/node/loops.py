@@ -11,7 +11,7 @@ from libs.core.ids import Nqn
 from libs.nvmeof.model import Target
 
 PREFIX = "nqn.2000-02.com.mikrotik"
-SIZE = 16 << 20
+SIZE = 8 << 20
 A, B = (Nqn.parse(f"{PREFIX}:pvc-{name}") for name in "ab")
 
 needs_loop_devices = pytest.mark.skipif(
@@ -27,9 +27,9 @@ def make_pool(root: Path) -> Path:
     return root / "pool"
 
 
-def put(path: Path, content: bytes) -> None:
+def put(path: Path, content: bytes, size: int = SIZE) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content * SIZE)
+    path.write_bytes(content * size)
 
 
 def target(nqn: Nqn) -> Target:

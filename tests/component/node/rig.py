@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import pytest
+from grpclib import GRPCError
 from grpclib.client import Channel
+from grpclib.exceptions import StreamTerminatedError
 
 from libs.core.ids import NodeId
 from libs.core.size import GIB, MIB
@@ -77,17 +79,27 @@ def raw(mode: Mode = Mode.SINGLE_NODE_WRITER) -> csi.VolumeCapability:
     )
 
 
+def write_safely(path: Path, text: str) -> None:
+    """Write a file as a database does: it is on the device when this returns."""
+    with path.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    directory = os.open(path.parent, os.O_RDONLY)
+    os.fsync(directory)
+    os.close(directory)
+
+
 def mount_table() -> MountTable:
     return MountTable.parse(Path("/proc/self/mountinfo").read_text())
 
 
 @dataclasses.dataclass
-class NodeRig:
-    """A node plugin, and calls as the kubelet makes them."""
+class Calls:
+    """Calls as the kubelet makes them, on a node plugin that may be another process."""
 
     node: csi.NodeStub
     identity: csi.IdentityStub
-    desk: Desk
     settings: NodeSettings
     images: Path
     kubelet: Path
@@ -101,7 +113,8 @@ class NodeRig:
 
     def staging(self, name: str = NAME) -> Path:
         path = self.kubelet / "plugins" / name / "globalmount"
-        path.mkdir(parents=True, exist_ok=True)
+        if mount_table().at(str(path)) is None:
+            path.mkdir(parents=True, exist_ok=True)
         return path
 
     def target(self, pod: str = "pod-1", name: str = NAME) -> Path:
@@ -198,6 +211,13 @@ class NodeRig:
         return list(loops_below(self.images))
 
 
+@dataclasses.dataclass
+class NodeRig(Calls):
+    """A node plugin in this process, and calls on it."""
+
+    desk: Desk
+
+
 def loops_below(directory: Path) -> Iterator[str]:
     for path in Path("/sys/block").glob("loop*/loop/backing_file"):
         with contextlib.suppress(OSError):
@@ -266,11 +286,48 @@ async def open_rig(
         yield NodeRig(
             csi.NodeStub(channel, timeout=DEADLINE),
             csi.IdentityStub(channel, timeout=DEADLINE),
-            desk,
             settings,
             images,
             kubelet,
+            desk,
         )
+
+
+def flags(settings: NodeSettings) -> list[str]:
+    """Return the command line that gives a process the settings of a rig."""
+    given = {
+        "node-id": settings.node_id.text,
+        "managed-nqn-prefixes": ",".join(settings.managed_nqn_prefixes),
+        "state-directory": settings.state_directory,
+        "kubelet-directory": settings.kubelet_directory,
+        "fabrics": settings.fabrics,
+        "loop-directory": settings.loop_directory,
+        "cluster": settings.cluster,
+        "csi-endpoint": settings.csi_endpoint,
+        "health-seconds": settings.health_seconds,
+        "drain-seconds": settings.drain_seconds,
+        "log-level": "error",
+    }
+    return [f"--{name}={value}" for name, value in given.items()]
+
+
+@contextlib.asynccontextmanager
+async def open_calls(settings: NodeSettings) -> AsyncIterator[Calls]:
+    """Connect to a node plugin in another process, once it is ready."""
+    channel = Channel(path=settings.csi_endpoint.removeprefix("unix://"))
+    node = csi.NodeStub(channel, timeout=DEADLINE)
+    identity = csi.IdentityStub(channel, timeout=DEADLINE)
+    try:
+        async with asyncio.timeout(20):
+            while True:
+                with contextlib.suppress(OSError, GRPCError, StreamTerminatedError):
+                    if (await identity.probe(csi.ProbeRequest())).ready:
+                        break
+                await asyncio.sleep(0.005)  # another process gets ready
+        path = Path(settings.csi_endpoint.removeprefix("unix://")).parent
+        yield Calls(node, identity, settings, path / "images", path / "kubelet")
+    finally:
+        channel.close()
 
 
 __all__ = ["GIB", "MIB", "NAME", "NodeRig", "open_rig"]

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from libs.core.ids import Nqn
+from libs.nvmeof import loopdev
 from libs.nvmeof.errors import ConnectFailed, HostHangs, NoDevice, NotManaged
+from libs.nvmeof.loopdev import Loop
 from libs.nvmeof.model import LinkState
 from services.node.adapters.loop import LoopFabrics
 from tests.component.node.loops import (
@@ -36,9 +38,8 @@ def pool(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def fabrics(pool: Path) -> AsyncIterator[LoopFabrics]:
-    inner = LoopFabrics(pool, [PREFIX], limit=2.0)
-    async with FaultyFabrics(inner):  # it detaches everything at the end
-        yield inner
+    async with FaultyFabrics(LoopFabrics(pool.parent, [PREFIX])):  # it detaches all at the end
+        yield LoopFabrics(pool, [PREFIX])
 
 
 async def test_what_is_connected_has_the_content_and_the_size_of_its_file(
@@ -94,7 +95,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 async def test_thirty_at_once_get_a_device_each(fabrics: LoopFabrics, pool: Path) -> None:
     names = [Nqn.parse(f"{PREFIX}:pvc-many-{number}") for number in range(30)]
     for number, nqn in enumerate(names):
-        put(pool / f"{nqn.text.rpartition(':')[2]}.img", bytes([number]))
+        put(pool / f"{nqn.text.rpartition(':')[2]}.img", bytes([number]), 1 << 20)
 
     found = await asyncio.gather(*(fabrics.ensure_connected(target(nqn)) for nqn in names))
 
@@ -136,12 +137,15 @@ async def test_a_disconnected_subsystem_is_gone_and_its_file_has_what_was_writte
     assert (pool / "volumes" / "pvc-a.img").read_bytes()[:4097] == b"x" * 4096 + b"a"
 
 
-async def test_a_device_that_is_held_does_not_go_and_that_is_said(fabrics: LoopFabrics) -> None:
+async def test_a_device_that_is_held_does_not_go_and_that_is_said(
+    fabrics: LoopFabrics, pool: Path
+) -> None:
+    hasty = LoopFabrics(pool, [PREFIX], limit=0.3)
     device = await fabrics.ensure_connected(target(A))
     held = os.open(device.path, os.O_RDONLY)
 
     with pytest.raises(HostHangs, match="did not go"):
-        await fabrics.ensure_disconnected(A)
+        await hasty.ensure_disconnected(A)
     os.close(held)
 
     await fabrics.ensure_disconnected(A)
@@ -168,7 +172,7 @@ async def test_what_is_not_connected_cannot_be_rescanned(fabrics: LoopFabrics) -
 
 
 @pytest.mark.parametrize(
-    "name", ["pvc-c.6a1-1000000.of.snap-x.img", "deep/pvc-c/volume.img", "pvc-c.img"]
+    "name", ["pvc-c.6a1-800000.of.snap-x.img", "deep/pvc-c/volume.img", "pvc-c.img"]
 )
 async def test_the_file_is_found_however_the_driver_named_it(
     fabrics: LoopFabrics, pool: Path, name: str
@@ -217,12 +221,22 @@ async def test_loop_devices_elsewhere_are_left_alone(fabrics: LoopFabrics, tmp_p
     others = LoopFabrics(tmp_path / "pool-of-others", [PREFIX])
     await others.ensure_connected(target(A))
 
-    try:
-        assert await fabrics.find(A) is None
-        await fabrics.ensure_disconnected(A)
-        assert await others.find(A) is not None
-    finally:
-        await others.ensure_disconnected(A)
+    found = await fabrics.find(A)
+    await fabrics.ensure_disconnected(A)
+
+    assert found is None
+    assert await others.find(A) is not None
+
+
+async def test_a_device_that_has_got_another_file_is_left_alone(fabrics: LoopFabrics) -> None:
+    device = await fabrics.ensure_connected(target(A))
+    remembered = Loop(device, "/a/file/that/it/had/before")
+
+    loopdev.detach(remembered)
+    with pytest.raises(NoDevice):
+        loopdev.rescan(remembered)
+
+    assert await fabrics.find(A) is not None
 
 
 async def test_a_device_whose_file_was_removed_is_dead_and_can_be_disconnected(

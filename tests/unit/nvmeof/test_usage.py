@@ -136,6 +136,15 @@ def test_mounts_outside_the_root_of_one_process_are_seen_by_another(tree: Tree) 
     assert tree.read() == [(102, How.MOUNTED)]
 
 
+def test_what_several_jailed_processes_see_of_a_namespace_is_put_together(tree: Tree) -> None:
+    for pid, mounts in ((101, (ROOT,)), (102, (ROOT, VOLUME.replace("30 20", "41 20")))):
+        jailed = tree.add(pid, namespace=2, mounts=mounts)
+        (jailed / "root").unlink()
+        (jailed / "root").symlink_to(f"/jail/{pid}")
+
+    assert tree.read() == [(101, How.MOUNTED)]
+
+
 def test_a_process_whose_first_thread_has_ended_is_seen_through_the_next(tree: Tree) -> None:
     first = tree.add(101)
     (first / "ns" / "mnt").unlink()
