@@ -1,5 +1,6 @@
 """VolumeAttachments of a CSI driver, joined with the volumes that they are about. Pure."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -185,3 +186,14 @@ def join_all(
 def _handle(spec: Mapping[str, object] | None) -> str:
     csi = (spec or {}).get("csi")
     return str(csi.get("volumeHandle") or "") if isinstance(csi, Mapping) else ""
+
+
+def attachment_name(volume: str, driver: str, node: str) -> str:
+    """Return the name of a VolumeAttachment, as the attach/detach controller makes it.
+
+    Args:
+        volume: the volume handle.
+        driver: the CSI driver's name.
+        node: the node's name.
+    """
+    return "csi-" + hashlib.sha256(f"{volume}{driver}{node}".encode()).hexdigest()

@@ -73,8 +73,8 @@ class NvmeFabrics:
         Raises:
             HostUnable: it cannot; the message says what is missing.
         """
-        await self._parts.lookup.run(self._file.check)
-        await self._parts.lookup.run(self._parts.tree.check)
+        await self._parts.lookup.run("the start", self._file.check)
+        await self._parts.lookup.run("the start", self._parts.tree.check)
 
     async def ensure_connected(self, target: Target) -> BlockDevice:
         """Connect unless that is done, wait until the device is there, and return it.

@@ -44,12 +44,10 @@ class Control:
             HostUnable: this process may not.
         """
         live = [c.name for c in seen.controllers if c.state is LinkState.LIVE]
-        asked = [
-            await self._lookup.run(
-                lambda name=name: self._tree.write(seen.nqn, name, "rescan_controller")  # type: ignore[misc]
-            )
-            for name in live
-        ]
+        asked = await self._lookup.run(
+            seen.nqn,
+            lambda: [self._tree.write(seen.nqn, name, "rescan_controller") for name in live],
+        )
         self._lookup.forget()
         return any(asked)
 

@@ -165,7 +165,7 @@ class ConnectRun:
             await self._check_authentication(seen)
         tree, device = self.parts.tree, seen.device
         if device is not None and await self.parts.lookup.run(
-            lambda: tree.has_node(device.path, device.number)
+            seen.nqn, lambda: tree.has_node(device.path, device.number)
         ):
             self._warn_of_others(seen)
             return device
@@ -210,19 +210,17 @@ class ConnectRun:
         Raises:
             HostUnable: it has not. What this call had connected is disconnected.
         """
-        tree = self.parts.tree
-        for controller in seen.controllers:
-            name = controller.name
-            if await self.parts.lookup.run(
-                lambda name=name: tree.has_attribute(name, "dhchap_secret")  # type: ignore[misc]
-            ):
-                continue
-            ours = [c for c in seen.controllers if c.name in self.made]
-            await self.parts.control.take_down(seen.nqn, ours, self.parts.limits.disconnect)
-            raise HostUnable(
-                "this host's kernel is built without DH-CHAP (CONFIG_NVME_HOST_AUTH) and would "
-                f"connect to {self.target.nqn} without authentication"
-            )
+        tree, names = self.parts.tree, [controller.name for controller in seen.controllers]
+        if not await self.parts.lookup.run(
+            seen.nqn, lambda: any(tree.lacks_attribute(name, "dhchap_secret") for name in names)
+        ):
+            return
+        ours = [c for c in seen.controllers if c.name in self.made]
+        await self.parts.control.take_down(seen.nqn, ours, self.parts.limits.disconnect)
+        raise HostUnable(
+            "this host's kernel is built without DH-CHAP (CONFIG_NVME_HOST_AUTH) and would "
+            f"connect to {self.target.nqn} without authentication"
+        )
 
     def _warn_of_others(self, seen: Subsystem) -> None:
         others = {c.host_nqn for c in seen.controllers} - {"", self.parts.host.nqn.text}

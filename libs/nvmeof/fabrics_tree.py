@@ -103,9 +103,10 @@ class NvmeTree:
         """Whether a device node is there, and is the one that sysfs means."""
         return self._number_of(path) == number
 
-    def has_attribute(self, controller: str, attribute: str) -> bool:
-        """Whether the kernel shows an attribute of a controller."""
-        return os.path.lexists(self._sys / "class" / "nvme" / controller / attribute)
+    def lacks_attribute(self, controller: str, attribute: str) -> bool:
+        """Whether a controller is there, and the kernel does not show an attribute of it."""
+        directory = self._sys / "class" / "nvme" / controller
+        return not os.path.lexists(directory / attribute) and directory.exists()
 
     def write(self, nqn: str, controller: str, attribute: str) -> bool:
         """Write `1` to an attribute of a subsystem's controller.

@@ -8,6 +8,7 @@ from uuid import UUID
 import structlog
 
 from libs.core.errors import InUse
+from libs.core.size import MIB
 from libs.nvmeof.blockdev import read_device
 from libs.nvmeof.errors import HostHangs, HostUnable, ToolFailed
 from libs.nvmeof.fsplan import Probe, parse_blkid
@@ -39,6 +40,10 @@ _FSCK_FINE = {0, 1, 2}
 _DIRTY_LOG = "valuable metadata changes in a log"
 """What xfs_repair(8) prints of a log that is to be replayed: what it says besides means little."""
 
+
+_LEAST_BTRFS = 256 * MIB
+"""A size below this the kernel refuses for a mounted Btrfs, even the one that it has already
+(`btrfs_ioctl_resize` in fs/btrfs/ioctl.c of Linux)."""
 
 _NO_CAPABILITY = "Permission denied to resize"
 """What resize2fs(8) prints where the kernel wants CAP_SYS_RESOURCE (fs/ext4/resize.c of Linux)."""
@@ -137,11 +142,16 @@ async def _look_at_xfs(device: BlockDevice, limit: float) -> Check:
 async def grow(device: BlockDevice, fs_type: str, mount_point: str) -> None:
     """Have a mounted filesystem use the whole of its device; one that does already is left alone.
 
+    So is a Btrfs on a device of less than 256 MiB, whose size the kernel never changes.
+
     Raises:
         ToolFailed: it could not grow.
         HostUnable: this process may not have it grow.
         HostHangs: it took too long.
     """
+    if fs_type == "btrfs" and device.size < _LEAST_BTRFS:
+        log.info("a Btrfs filesystem of this size does not grow", device=device.path)
+        return
     argv = {
         "xfs": ("xfs_growfs", "-d", mount_point),
         "btrfs": ("btrfs", "filesystem", "resize", "max", mount_point),

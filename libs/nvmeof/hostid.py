@@ -21,6 +21,9 @@ from libs.nvmeof.errors import HostUnable
 DIRECTORY = Path("/etc/nvme")
 """Where nvme-cli keeps both files."""
 
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""Where the kernel shows a UUID that it makes at each boot (random(4))."""
+
 UUID_NQN = "nqn.2014-08.org.nvmexpress:uuid:"
 """What an NQN that is made of a UUID begins with (NVMe base specification)."""
 
@@ -52,6 +55,18 @@ async def ensure_identity(directory: Path = DIRECTORY) -> HostIdentity:
         HostUnable: a file holds something else than it should, or cannot be read or written.
     """
     return await asyncio.to_thread(_ensure, directory)
+
+
+async def read_boot_id(path: Path = BOOT_ID) -> str:
+    """Return what tells this boot of the host from every other one.
+
+    Raises:
+        HostUnable: it cannot be read.
+    """
+    try:
+        return (await asyncio.to_thread(path.read_text)).strip()
+    except OSError as error:
+        raise HostUnable("the host's boot ID cannot be read", detail=repr(error)) from error
 
 
 def _ensure(directory: Path) -> HostIdentity:

@@ -202,10 +202,17 @@ def make_node(path: Path, number: tuple[int, int]) -> None:
 
     It is made beside its place and moved there, so that there is never half of it.
     """
-    beside = path.with_name(f".{path.name}.new")
+    beside = _beside(path)
     beside.unlink(missing_ok=True)
-    os.mknod(beside, 0o660 | stat.S_IFBLK, os.makedev(*number))
+    os.mknod(beside, 0o600 | stat.S_IFBLK, os.makedev(*number))
+    beside.chmod(0o660)  # whatever the umask is
     beside.replace(path)
+
+
+def drop_unplaced_node(path: Path) -> None:
+    """Remove a device node that `make_node` was killed before it moved to its place; blocks."""
+    if node_number(_beside(path)) is not None:
+        _beside(path).unlink(missing_ok=True)
 
 
 def node_number(path: Path) -> tuple[int, int] | None:
@@ -215,6 +222,10 @@ def node_number(path: Path) -> tuple[int, int] | None:
         if stat.S_ISBLK(status.st_mode):
             return os.major(status.st_rdev), os.minor(status.st_rdev)
     return None
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
 
 
 def _in_use(point: str, users: Sequence[str], error: ToolFailed) -> DeviceInUse:

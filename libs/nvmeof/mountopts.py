@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from libs.core.errors import InvalidRequest
 from libs.core.ids import shown
 
-_OPTION = re.compile(r"[A-Za-z0-9_.+-]{1,64}(?:=[A-Za-z0-9_.,:/@%+-]{0,128})?", re.ASCII)
+_OPTION = re.compile(
+    r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}(?:=[A-Za-z0-9_.,:/@%+-]{0,128})?", re.ASCII
+)
 _CONTEXT = re.compile(
     r'(?:context|fscontext|defcontext|rootcontext)="?[A-Za-z0-9_.:,-]{1,256}"?', re.ASCII
 )

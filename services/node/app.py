@@ -18,9 +18,9 @@ from libs.csikit.keylock import open_keyed_tasks
 from libs.csikit.lifetime import wait_for_signal
 from libs.csikit.server import open_server
 from libs.kube.client import open_kube
-from libs.nvmeof.fabrics import NvmeFabrics
+from libs.nvmeof.fabrics import open_fabrics
 from libs.nvmeof.fabrics_run import Limits
-from libs.nvmeof.hostid import ensure_identity
+from libs.nvmeof.hostid import ensure_identity, read_boot_id
 from libs.nvmeof.mounter import Mounter, node_number
 from libs.nvmeof.mountinfo import Mount
 from libs.nvmeof.offload import Offload
@@ -76,13 +76,14 @@ async def open_node(
     async with contextlib.AsyncExitStack() as stack:
         metrics = Metrics()
         host_nqn = None
-        if fabrics is None:
-            fabrics, host_nqn = await _open_fabrics(settings)
+        found = fabrics
+        if found is None:
+            found, host_nqn = await stack.enter_async_context(_open_fabrics(settings))
         if cluster is None:
             cluster = await stack.enter_async_context(_open_cluster(settings, environ or {}))
         offload = Offload()
         desk = Desk(
-            fabrics=fabrics,
+            fabrics=found,
             mounter=Mounter(offload),
             offload=offload,
             records=await open_records(settings.state_directory),
@@ -90,6 +91,7 @@ async def open_node(
             counts=NodeCounts(metrics),
             find_users=find_visible_users if settings.fabrics == "loop" else find_users,
             check_seconds=settings.check_seconds,
+            boot=await read_boot_id(),
         )
         if host_nqn is not None:
             stack.push_async_callback(_end, asyncio.create_task(_announce(cluster, host_nqn)))
@@ -115,6 +117,7 @@ async def _serve_calls(
             topology=dict(settings.topology),
             max_volumes=settings.max_volumes,
             root=settings.kubelet_directory,
+            prefixes=settings.managed_nqn_prefixes,
             desk=desk,
             volumes=Volumes(desk, guard),
             health=health,
@@ -151,18 +154,18 @@ def _plugin_capabilities(settings: NodeSettings) -> tuple[csi.PluginCapability, 
     return (*(service(kind) for kind in kinds), online_expansion())
 
 
-async def _open_fabrics(settings: NodeSettings) -> tuple[Fabrics, Nqn | None]:
+@contextlib.asynccontextmanager
+async def _open_fabrics(settings: NodeSettings) -> AsyncIterator[tuple[Fabrics, Nqn | None]]:
     if settings.fabrics == "loop" and settings.loop_directory is not None:
         log.warning("volumes are loop devices: this is for development")
-        return LoopFabrics(settings.loop_directory, settings.managed_nqn_prefixes), None
+        yield LoopFabrics(settings.loop_directory, settings.managed_nqn_prefixes), None
+        return
     identity = await ensure_identity(settings.nvme_directory)
-    fabrics = NvmeFabrics(
-        identity,
-        settings.managed_nqn_prefixes,
-        io_queues=settings.io_queues,
-        limits=Limits(at_once=settings.connects_at_once),
-    )
-    return fabrics, identity.nqn
+    limits = Limits(at_once=settings.connects_at_once)
+    async with open_fabrics(
+        identity, settings.managed_nqn_prefixes, io_queues=settings.io_queues, limits=limits
+    ) as fabrics:
+        yield fabrics, identity.nqn
 
 
 @contextlib.asynccontextmanager

@@ -21,6 +21,8 @@ class Fabrics(Protocol):
             ConnectFailed: the kernel could not connect.
             NoDevice: it is connected, and no device appears.
             HostUnable: authentication is asked for that this kernel does not do.
+            HostHangs: the kernel did not answer in time.
+            InvalidRequest: what is asked for cannot be handed to the kernel.
         """
 
     async def find(self, nqn: Nqn) -> Connection | None:
@@ -30,7 +32,12 @@ class Fabrics(Protocol):
         """Return all connections to managed subsystems."""
 
     async def rescan(self, nqn: Nqn) -> None:
-        """Have the kernel look at the size of a subsystem's device anew."""
+        """Have the kernel look at the size of a subsystem's device anew; it shows a while later.
+
+        Raises:
+            NotManaged: its NQN has none of the managed prefixes.
+            ConnectFailed: it is not connected.
+        """
 
     async def ensure_disconnected(self, nqn: Nqn) -> None:
         """Disconnect, and wait until the subsystem is gone.
@@ -80,6 +87,13 @@ class Cluster(Protocol):
 
         Raises:
             Unreachable: that could not be done.
+        """
+
+    async def is_attached(self, volume: VolumeId) -> bool:
+        """Whether the cluster certainly means this node to have a volume now.
+
+        Raises:
+            Unreachable: the cluster does not answer.
         """
 
     async def read_marks(self, volume: VolumeId) -> Marks | None:

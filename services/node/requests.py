@@ -1,7 +1,7 @@
 """From CSI requests to values. What a request names is checked here, once."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from libs.core.address import NVME_TCP_PORT, parse_host, parse_port
@@ -74,8 +74,15 @@ def parse_path(text: str, field: str, root: str) -> str:
     return path
 
 
-def parse_stage(request: csi.NodeStageVolumeRequest, root: str) -> tuple[Use, Secret | None]:
+def parse_stage(
+    request: csi.NodeStageVolumeRequest, root: str, prefixes: Collection[str]
+) -> tuple[Use, Secret | None]:
     """Read NodeStageVolume.
+
+    Args:
+        request: the request.
+        root: the kubelet's directory.
+        prefixes: what the NQNs of volumes begin with, up to and without the colon.
 
     Raises:
         InvalidRequest: a field breaks the rule that the message says.
@@ -89,7 +96,7 @@ def parse_stage(request: csi.NodeStageVolumeRequest, root: str) -> tuple[Use, Se
     authenticated = context.get(AUTH_KEY) == AUTH_DHCHAP
     use = Use(
         volume=volume,
-        target=_target(published, context),
+        target=_target(published, context, prefixes),
         staging=staging,
         fs_type=capability.fs_type,
         options=options,
@@ -171,7 +178,9 @@ def _options(capability: csi.VolumeCapability | None) -> tuple[str, ...]:
     return parse_options(capability.mount.mount_flags, "volume_capability.mount.mount_flags")
 
 
-def _target(published: Mapping[str, str], context: Mapping[str, str]) -> Target:
+def _target(
+    published: Mapping[str, str], context: Mapping[str, str], prefixes: Collection[str]
+) -> Target:
     """Return where the volume is: the publish context says it, and the volume's if it does not."""
     field = "publish_context"
     changed = {key: published[name] for key, name in PUBLISHED_KEYS.items() if name in published}
@@ -182,6 +191,10 @@ def _target(published: Mapping[str, str], context: Mapping[str, str]) -> Target:
     nqn = published.get("nvme_nqn") or context.get("nqn", "")
     if not nqn:
         raise InvalidRequest(f"{field}.nvme_nqn must be given: the controller sets it")
+    if not nqn.startswith(tuple(f"{prefix}:" for prefix in prefixes)):
+        raise InvalidRequest(
+            f"{field}.nvme_nqn must begin with a prefix of --managed-nqn-prefixes and a colon"
+        )
     return Target(
         nqn=Nqn.parse(nqn, f"{field}.nvme_nqn"),
         address=parse_host(address, f"{field}.nvme_address"),

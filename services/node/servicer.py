@@ -1,7 +1,7 @@
 """The CSI Node service: parse, hand over, render. About five lines an RPC."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +34,7 @@ class NodeServicer(csi.NodeBase):
         topology: its segments.
         max_volumes: that it may have; 0 for no limit.
         root: the kubelet's directory.
+        prefixes: what the NQNs of volumes begin with.
         desk: the outside.
         volumes: staging and publishing.
         health: how the volumes do.
@@ -47,6 +48,7 @@ class NodeServicer(csi.NodeBase):
         topology: Mapping[str, str],
         max_volumes: int,
         root: str,
+        prefixes: Collection[str],
         desk: Desk,
         volumes: Volumes,
         health: Health,
@@ -56,6 +58,7 @@ class NodeServicer(csi.NodeBase):
         self._topology = dict(topology)
         self._max_volumes = max_volumes
         self._root = root
+        self._prefixes = tuple(prefixes)
         self._desk = desk
         self._volumes = volumes
         self._health = health
@@ -89,7 +92,7 @@ class NodeServicer(csi.NodeBase):
         self, message: csi.NodeStageVolumeRequest
     ) -> csi.NodeStageVolumeResponse:
         """Connect a volume, and mount it for the whole node."""
-        use, secret = requests.parse_stage(message, self._root)
+        use, secret = requests.parse_stage(message, self._root, self._prefixes)
         use = replace(use, staging=await self._real(use.staging, "staging_target_path"))
         await self._tasks.run(use.volume.text, lambda: self._volumes.stage(use, secret))
         return csi.NodeStageVolumeResponse()

@@ -83,11 +83,14 @@ class Record:
         begun: the UUID of the filesystem that this node made or began to make, until it is known
             with the volume that it was formatted.
         publications: where it is published.
+        boot: the host's boot in which it was staged. A later one has nothing of it left, and the
+            volume may be another node's by now.
     """
 
     use: Use
     begun: UUID | None = None
     publications: tuple[Publication, ...] = field(default=())
+    boot: str = ""
 
     @property
     def volume(self) -> VolumeId:
@@ -132,6 +135,7 @@ class Record:
             "size": use.size,
             "authenticated": use.authenticated,
             "begun": str(self.begun) if self.begun else None,
+            "boot": self.boot,
             "publications": [[each.path, each.read_only] for each in self.publications],
         }
 
@@ -162,4 +166,5 @@ class Record:
             authenticated=bool(values["authenticated"]),
         )
         published = tuple(Publication(path, bool(ro)) for path, ro in values["publications"])
-        return cls(use, UUID(values["begun"]) if values["begun"] else None, published)
+        begun = UUID(values["begun"]) if values["begun"] else None
+        return cls(use, begun, published, str(values["boot"]))

@@ -9,7 +9,12 @@ import structlog
 from libs.core.errors import Unreachable
 from libs.core.ids import OTHER_PREFIX, Nqn, VolumeId
 from libs.kube.answers import Object
-from libs.kube.attachments import NODES, PERSISTENT_VOLUMES
+from libs.kube.attachments import (
+    NODES,
+    PERSISTENT_VOLUMES,
+    VOLUME_ATTACHMENTS,
+    attachment_name,
+)
 from libs.kube.client import KubeClient
 from libs.kube.errors import ObjectChanged, ObjectMissing
 from libs.kube.events import open_events
@@ -71,6 +76,18 @@ class KubeCluster:
             return
         await self._kube.patch(path, {"metadata": {"annotations": {key: host_nqn.text}}})
         log.info("host NQN announced", node=self._node_name, host_nqn=host_nqn.text, before=before)
+
+    async def is_attached(self, volume: VolumeId) -> bool:
+        """Whether this node's VolumeAttachment is there, attached, and not being deleted.
+
+        Raises:
+            Unreachable: the cluster does not answer.
+        """
+        name = attachment_name(volume.text, self._driver, self._node_name)
+        item = await self._kube.get(f"{VOLUME_ATTACHMENTS}/{name}")
+        if item is None or (item.get("metadata") or {}).get("deletionTimestamp"):
+            return False
+        return (item.get("status") or {}).get("attached") is True
 
     async def read_marks(self, volume: VolumeId) -> Marks | None:
         """Return a volume's marks; None where the cluster has no such volume.
@@ -188,6 +205,10 @@ class NoCluster:
     async def announce(self, host_nqn: Nqn) -> None:
         """Log this node's host NQN."""
         log.info("host NQN", host_nqn=host_nqn.text)
+
+    async def is_attached(self, volume: VolumeId) -> bool:  # noqa: ARG002 (as the port has it)
+        """Say yes: nobody else could have it."""
+        return True
 
     async def read_marks(self, volume: VolumeId) -> Marks | None:  # noqa: ARG002 (as the port has it)
         """Return nothing: there are no PersistentVolumes."""

@@ -14,7 +14,8 @@ class Condition:
     Attributes:
         text: what is wrong, or that nothing is.
         abnormal: whether something is.
-        repairable: whether staging it anew would mend it.
+        repairable: whether staging it anew would mend it, and there is something to mend: what
+            no pod has been given is for the next NodeStageVolume.
         stale: whether its mount is not what it should be.
     """
 
@@ -47,27 +48,28 @@ def judge(record: Record, seen: Seen, suspended: str = "") -> Condition:
 
 
 def _judge(record: Record, seen: Seen) -> Condition:
+    serving = bool(record.publications) or seen.mount is not None
     device = usable_device(seen.connection)
     if device is None or (seen.connection and seen.connection.state is LinkState.CONNECTING):
-        return _judge_connection(seen.connection)
+        return _judge_connection(seen.connection, serving=serving)
     if record.use.is_block:
         return _judge_nodes(seen, device)
     if seen.mount is None:
-        return Condition("the volume is not mounted at its staging path", repairable=True)
+        return Condition("the volume is not mounted at its staging path", repairable=serving)
     reason = staleness(seen.mount, device, answers=seen.answers, read_only=record.use.is_read_only)
     if reason:
         return Condition(reason, repairable=True, stale=True)
     return _judge_binds(seen, device)
 
 
-def _judge_connection(connection: Connection | None) -> Condition:
+def _judge_connection(connection: Connection | None, *, serving: bool) -> Condition:
     if connection is None:
-        return Condition("the volume is not connected to this node", repairable=True)
+        return Condition("the volume is not connected to this node", repairable=serving)
     if connection.state is LinkState.CONNECTING:
         return Condition(
             "the connection to the device is lost and is being tried again; I/O waits until then"
         )
-    return Condition("the volume is connected, and has no device", repairable=True)
+    return Condition("the volume is connected, and has no device", repairable=serving)
 
 
 def _judge_nodes(seen: Seen, device: BlockDevice) -> Condition:

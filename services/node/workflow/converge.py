@@ -19,6 +19,7 @@ from services.node.plan.stage import Seen, next_step, usable_device
 from services.node.volume import Record
 from services.node.workflow.desk import Desk
 from services.node.workflow.observe import look, observe
+from services.node.workflow.release import find_needs
 
 log = structlog.get_logger(__name__)
 
@@ -184,6 +185,7 @@ class Convergence:
     async def _format(self, device: BlockDevice) -> None:
         use, desk = self._record.use, self._desk
         await self._check_never_formatted()
+        await self._check_unused(device)
         uuid = uuid4()
         self._record = replace(self._record, begun=uuid)
         await desk.records.put(self._record)
@@ -200,6 +202,14 @@ class Convergence:
             raise NotCertainlyEmpty(
                 f"the device is empty, but the volume was formatted before ({formatted}): its data "
                 "is missing. It is not formatted again while its mark is there"
+            )
+
+    async def _check_unused(self, device: BlockDevice) -> None:
+        """A mkfs whose plugin was killed may still run, and that of Btrfs holds no device."""
+        needs = await find_needs(self._desk, device)
+        if needs:
+            raise DeviceInUse(
+                f"no filesystem is made on {device.path} while it is in use: {'; '.join(needs[:5])}"
             )
 
     async def _settle_formatting(self, device: BlockDevice) -> None:

@@ -28,6 +28,7 @@ class Desk:
         find_users: who uses a mount.
         check_seconds: how long checking a filesystem may take.
         pauses: seconds before the second and later attempts to repair a mount.
+        boot: the host's boot that this is.
         secrets: of volumes that need one to connect. They are never written down, so a plugin that
             was started anew waits for the next NodeStageVolume.
     """
@@ -41,4 +42,5 @@ class Desk:
     find_users: FindUsers
     check_seconds: float = 600.0
     pauses: tuple[float, ...] = (1.0, 2.0, 4.0)
+    boot: str = ""
     secrets: dict[VolumeId, Secret] = field(default_factory=dict)

@@ -23,6 +23,10 @@ from services.node.workflow.observe import observe
 log = structlog.get_logger(__name__)
 
 
+class NotOurs(InUse):
+    """The cluster does not mean this node to have a volume."""
+
+
 class Health:
     """Knows how each volume does, and repairs what can be.
 
@@ -37,6 +41,7 @@ class Health:
         self._guard = guard
         self._tasks = tasks
         self._last: dict[VolumeId, Condition] = {}
+        self._failures: dict[VolumeId, str] = {}
 
     async def judge(self, record: Record) -> Condition:
         """Return how a volume does now; a host that does not say is a condition like others."""
@@ -50,11 +55,12 @@ class Health:
 
     async def check_all(self) -> None:
         """Look at every volume of this node once, and repair what is stale."""
-        records = self._desk.records.all()
+        records = [each for each in self._desk.records.all() if each.boot == self._desk.boot]
         for record in records:
             await self.check(record)
         for volume in self._last.keys() - {record.volume for record in records}:
             del self._last[volume]
+            self._failures.pop(volume, None)
 
     async def check(self, record: Record) -> Condition:
         """Look at one volume, tell what has changed, and repair it if that can be done."""
@@ -87,9 +93,12 @@ class Health:
             return condition  # a call has it in hand, or it is left alone: the next round sees
         except RdsCsiError as error:
             self._desk.counts.recovered(ok=False)
-            self._desk.cluster.tell(volume, Reason.RECOVERY_FAILED, error.message)
-            log.warning("not repaired", volume=volume.text, why=error.message, detail=error.detail)
+            if self._failures.get(volume) != error.message:
+                self._failures[volume] = error.message
+                self._desk.cluster.tell(volume, Reason.RECOVERY_FAILED, error.message)
+                log.warning("not repaired", volume=volume.text, why=str(error), detail=error.detail)
             return await self.judge(record)
+        self._failures.pop(volume, None)
         self._desk.counts.recovered(ok=True)
         self._desk.cluster.tell(volume, Reason.RECOVERED, f"repaired: {condition.text}")
         log.info("repaired", volume=volume.text, was=condition.text)
@@ -99,6 +108,11 @@ class Health:
         record = self._desk.records.get(volume)
         if record is None:
             return  # unstaged meanwhile
+        if not await self._desk.cluster.is_attached(volume):
+            raise NotOurs(
+                "the volume is not attached to this node any more: it is not connected or mounted "
+                "again here, because another node may have it"
+            )
         await self._guard.run(volume, lambda: recover(self._desk, record))
 
 

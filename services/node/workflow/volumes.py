@@ -2,16 +2,21 @@
 
 import asyncio
 import contextlib
+import os
 from dataclasses import replace
 from pathlib import Path
+from uuid import UUID
 
 import structlog
 
 from libs.core.errors import Conflict, InUse, NotFound, RdsCsiError
 from libs.core.ids import VolumeId
 from libs.core.secret import Secret
+from libs.nvmeof.blockdev import erase_unfinished
 from libs.nvmeof.errors import DeviceInUse, NoDevice
-from libs.nvmeof.mounter import node_number
+from libs.nvmeof.model import LinkState
+from libs.nvmeof.mounter import drop_unplaced_node, node_number
+from services.node.plan.stage import usable_device
 from services.node.plan.undo import check_publication, check_unpublished
 from services.node.volume import Publication, Record, Use
 from services.node.workflow.converge import Convergence
@@ -20,6 +25,8 @@ from services.node.workflow.guard import Guard
 from services.node.workflow.release import release_device
 
 log = structlog.get_logger(__name__)
+
+_ERASE_SECONDS = 30.0
 
 
 class Volumes:
@@ -37,15 +44,19 @@ class Volumes:
             RdsCsiError: it cannot be staged now, or not at all.
         """
         known = self._desk.records.get(use.volume)
+        if known is not None and known.boot != self._desk.boot:
+            known = Record(known.use, known.begun)
         if known is not None and not known.use.agrees_with(use):
             if known.publications or await self._is_mounted(known):
                 raise Conflict(
                     f"volume {use.volume} is staged at {known.use.staging} already, in another way"
                 )
-            known = None
+            if known.use.nqn != use.nqn:
+                await release_device(self._desk, use.volume, known)
+            known = Record(use, known.begun)
         if secret is not None:
             self._desk.secrets[use.volume] = secret
-        record = Record(use) if known is None else replace(known, use=use)
+        record = replace(known or Record(use), use=use, boot=self._desk.boot)
         await self._desk.records.put(record)
         await self._guard.run(use.volume, lambda: Convergence(self._desk, record).run())
 
@@ -121,6 +132,8 @@ class Volumes:
             await self._unmount(volume, staging)
             if record is not None and record.begun:
                 await self._mark(record)
+        elif record is not None and record.begun:
+            await self._erase_unfinished(record, record.begun)
         await release_device(desk, volume, record)
         await desk.records.drop(volume)
         desk.secrets.pop(volume, None)
@@ -144,6 +157,17 @@ class Volumes:
         with contextlib.suppress(RdsCsiError):
             await self._desk.cluster.mark_formatted(record.volume, text)
 
+    async def _erase_unfinished(self, record: Record, begun: UUID) -> None:
+        """Erase what a killed mkfs left: without the record, nobody could tell whose it is."""
+        connection = await self._desk.fabrics.find(record.use.nqn)
+        device = usable_device(connection)
+        if device is None or connection is None or connection.state is not LinkState.LIVE:
+            return
+        with contextlib.suppress(DeviceInUse, NoDevice):  # it was finished, or never begun
+            await self._desk.offload.run(
+                record.use.nqn.text, lambda: erase_unfinished(device, begun), limit=_ERASE_SECONDS
+            )
+
     async def _is_mounted(self, record: Record) -> bool:
         if record.use.is_block:
             return await self._desk.fabrics.find(record.use.nqn) is not None
@@ -166,22 +190,25 @@ def _prepare(target: Path, use: Use) -> None:
     try:
         if use.is_block:
             target.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            taken = os.path.lexists(target) and not _is_node_or_empty(target)
         else:
+            taken = False
             target.mkdir(mode=0o750, parents=True, exist_ok=True)
     except FileExistsError:
-        raise Conflict(f"there is something else at {target}") from None
+        taken = True
     except OSError as error:
         raise NoDevice(f"{target} cannot be made", detail=repr(error)) from error
+    if taken:
+        raise Conflict(f"there is something else at {target}")
 
 
 def _remove(target: Path) -> None:
     """Remove an empty directory, a device node or an empty file; anything else is not ours."""
     try:
+        drop_unplaced_node(target)
         if target.is_dir() and not target.is_symlink():
             target.rmdir()
-        elif node_number(target) is not None or (
-            target.is_file() and not target.is_symlink() and target.lstat().st_size == 0
-        ):
+        elif _is_node_or_empty(target):
             target.unlink()
         elif target.is_symlink() or target.exists():
             raise InUse(f"what is at {target} is not the volume, and is left alone")
@@ -189,6 +216,12 @@ def _remove(target: Path) -> None:
         pass
     except OSError as error:
         raise InUse(f"{target} cannot be removed", detail=repr(error)) from error
+
+
+def _is_node_or_empty(target: Path) -> bool:
+    if node_number(target) is not None:
+        return True
+    return target.is_file() and not target.is_symlink() and target.lstat().st_size == 0
 
 
 def _nodes(record: Record) -> set[str]:

@@ -62,6 +62,9 @@ may_grow = {
     )
 }
 
+if os.environ.get("RDS_CSI_REQUIRE_MOUNTS") and why_not():
+    raise AssertionError(f"RDS_CSI_REQUIRE_MOUNTS is set, and here {why_not()}")
+
 needs_mounts = pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")
 
 

@@ -17,6 +17,7 @@ from libs.core.ids import Nqn, VolumeId
 from libs.csikit.keylock import open_keyed_tasks
 from libs.nvmeof.errors import HostHangs
 from libs.nvmeof.model import LinkState
+from services.node.adapters.cluster import NoCluster
 from services.node.adapters.loop import LoopFabrics
 from services.node.ports import Marks, Reason
 from services.node.workflow.guard import Guard
@@ -49,9 +50,13 @@ class ToldCluster:
 
     told: list[tuple[Reason, str]] = field(default_factory=list)
     marks: Marks | None = None
+    attached: bool = True
 
     async def announce(self, host_nqn: Nqn) -> None:
         pass
+
+    async def is_attached(self, volume: VolumeId) -> bool:  # noqa: ARG002
+        return self.attached
 
     async def read_marks(self, volume: VolumeId) -> Marks | None:  # noqa: ARG002
         return self.marks
@@ -225,6 +230,39 @@ async def test_a_connection_that_the_kernel_is_trying_again_is_left_to_it(ward: 
     assert after == ""
     assert ward.fabrics.counts.connects == connects
     assert ward.cluster.reasons == [Reason.CONNECTION_LOST, Reason.CONNECTION_RESTORED]
+
+
+async def test_a_volume_that_was_given_to_another_node_is_not_mounted_again(ward: Ward) -> None:
+    await ward.rig.stage()
+    await ward.fabrics.renumber(NQN)
+    mounts = ward.rig.mounts()
+    ward.cluster.attached = False
+
+    await ward.check()
+    await ward.check()
+
+    assert ward.rig.mounts() == mounts
+    assert ward.cluster.reasons == [Reason.STALE_MOUNT, Reason.RECOVERY_FAILED]
+    assert "another node may have it" in ward.cluster.told[1][1]
+
+
+async def test_after_a_reboot_nothing_is_mounted_before_the_kubelet_says_so(host: Path) -> None:
+    async with open_rig(host) as rig:
+        await rig.stage()
+        await rig.publish()
+        record = rig.desk.records.get(VOLUME)
+        assert record is not None
+        await rig.desk.records.put(replace(record, boot="an earlier one"))
+        for mount in rig.mounts():
+            await rig.desk.mounter.unmount(mount.point)
+        async with open_keyed_tasks(5.0) as tasks:
+            await Health(rig.desk, Guard(NoCluster()), tasks).check_all()
+        before = rig.mounts()
+
+        await rig.stage()
+
+        assert before == []
+        assert [mount.point for mount in rig.mounts()] == [str(rig.staging())]
 
 
 async def test_what_stays_wrong_is_told_once(ward: Ward) -> None:

@@ -1,0 +1,26 @@
+"""What tests in the machine share."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from libs.core.ids import Nqn
+from libs.nvmeof.fabrics_run import Limits
+from libs.nvmeof.hostid import UUID_NQN, HostIdentity
+from libs.nvmeof.model import Target
+from tests.vm.nvmet import ADDRESS, PORT
+
+PREFIX = "nqn.2000-02.com.mikrotik"
+NQN = Nqn(f"{PREFIX}:pvc-a")
+_UUID = "11111111-1111-4111-8111-111111111111"
+HOST = HostIdentity(Nqn(UUID_NQN + _UUID), _UUID)
+QUICK = Limits(backoff=0.1, connect=30.0, settle=0.5, device=2.0)
+
+
+def reach(nqn: Nqn = NQN, port: int = PORT) -> Target:
+    return Target(nqn, ADDRESS, port, reconnect_delay=1)
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(20):
+        while not await condition():  # noqa: ASYNC110 (the kernel tells nobody)
+            await asyncio.sleep(0.05)
