@@ -1,38 +1,48 @@
-"""The processes of the demo: a simulated device and a controller, each as it is shipped."""
+"""The processes of the demo: a simulated device, a controller and a node plugin, as shipped."""
 
-import asyncio
 import contextlib
-import json
-import sys
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-from grpclib import GRPCError
 from grpclib.client import Channel
 
+from demo.children import READY_LIMIT, Surprise, open_process, read_ready, wait_until_ready
+from demo.host import Host
+from demo.node import NodeView, open_node
 from protos.gen.csi import v1 as csi
 
 PASSWORD = "demo"  # noqa: S105 (of a device that exists for seconds, on loopback)
-READY_LIMIT = 30.0
-END_LIMIT = 10.0
-POLL = 0.05
+NO_NODE = Host.without_node("no node plugin was asked for")
 
-
-class Surprise(Exception):
-    """Something was not as it should be; the text says what was expected."""
+__all__ = ["DeviceView", "House", "Surprise", "open_house"]
 
 
 @dataclass(frozen=True)
 class House:
-    """Everything that runs: the controller's services, a view of the device, and a process ID."""
+    """Everything that runs, and what was handed from call to call.
+
+    Attributes:
+        identity: the controller's identity service.
+        controller: the controller.
+        device: a view of the device.
+        controller_pid: the controller's process ID.
+        host: what can be shown on this host.
+        node: the node plugin, where it can be shown.
+        contexts: what the controller said of volumes, by their names.
+        published: what it said of them when they were published.
+    """
 
     identity: csi.IdentityStub
     controller: csi.ControllerStub
     device: "DeviceView"
     controller_pid: int
+    host: Host = NO_NODE
+    node: NodeView | None = None
+    contexts: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    published: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class DeviceView:
@@ -65,6 +75,7 @@ class DeviceView:
 async def open_house(
     directory: Path,
     device_flags: Sequence[str] = ("--pool=raid10=100G:xfs",),
+    host: Host = NO_NODE,
     **changes: object,
 ) -> AsyncIterator[House]:
     """Start everything in a directory, wait until it is ready, and end it afterwards.
@@ -72,101 +83,58 @@ async def open_house(
     Args:
         directory: where sockets, keys and logs go.
         device_flags: what the simulated device is given.
+        host: whether there is to be a node plugin.
         changes: settings of the controller, by the names of their flags with underscores.
 
     Raises:
-        Surprise: a process did not start, or the controller did not get ready.
+        Surprise: a process did not start, or did not get ready, or did not end well.
     """
     (directory / "password").write_text(PASSWORD)
+    images = directory / "device"
     async with contextlib.AsyncExitStack() as stack:
         device = ["--listen=127.0.0.1:0", "--control=127.0.0.1:0", *device_flags]
         device += [f"--password-file={directory}/password"]
-        process = await stack.enter_async_context(_open_process("libs.mockrds", device, directory))
-        ready = await _read_ready(process, directory)
-        (directory / "host-key").write_text(ready["host_key"] + "\n")
-        host, port = ready["ssh"].rsplit(":", 1)
-        socket = directory / "csi.sock"
-        settings = {
-            "rds-address": host,
-            "rds-port": port,
-            "rds-password-file": directory / "password",
-            "rds-host-key-file": directory / "host-key",
-            "nvme-address": "192.0.2.10",
-            "volume-base-paths": "/raid10/volumes",
-            "csi-endpoint": f"unix://{socket}",
-            "attachments": "memory",
-            **{name.replace("_", "-"): value for name, value in changes.items()},
-        }
-        flags = [f"--{name}={value}" for name, value in settings.items()]
+        if not host.lacks_node:
+            images.mkdir()
+            device += [f"--disk-files={images}"]
+        process = await stack.enter_async_context(open_process("libs.mockrds", device, directory))
+        ready = await read_ready(process, directory)
+        flags = _controller_flags(directory, ready, changes)
         controller = await stack.enter_async_context(
-            _open_process("services.controller", flags, directory)
+            open_process("services.controller", flags, directory)
         )
+        node = None
+        if not host.lacks_node:
+            node = await stack.enter_async_context(open_node(directory, images))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        channel = Channel(path=str(socket))
+        channel = Channel(path=str(directory / "csi.sock"))
         stack.callback(channel.close)
         house = House(
             csi.IdentityStub(channel, timeout=READY_LIMIT),
             csi.ControllerStub(channel, timeout=READY_LIMIT),
             DeviceView(session, ready["control"]),
             controller.pid,
+            host,
+            node,
         )
-        await _wait_until_ready(house, directory)
+        await wait_until_ready("controller", house.identity, directory)
         yield house
 
 
-@contextlib.asynccontextmanager
-async def _open_process(
-    module: str, arguments: Sequence[str], directory: Path
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    with (directory / f"{module}.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", module, *arguments, stdout=asyncio.subprocess.PIPE, stderr=log
-        )
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            async with asyncio.timeout(END_LIMIT):
-                code = await process.wait()
-        except TimeoutError:
-            process.kill()
-            code = await process.wait()
-    if code:
-        raise Surprise(f"expected {module} to end with code 0 when told to; it ended with {code}")
-
-
-async def _read_ready(process: asyncio.subprocess.Process, directory: Path) -> dict[str, str]:
-    if process.stdout is None:
-        raise AssertionError("standard output is a pipe")
-    try:
-        async with asyncio.timeout(READY_LIMIT):
-            line = await process.stdout.readline()
-        ready: dict[str, str] = json.loads(line)
-    except (TimeoutError, ValueError) as error:
-        raise Surprise(
-            "expected the simulated device to say where it listens\n" + _tail(directory)
-        ) from error
-    return ready
-
-
-async def _wait_until_ready(house: House, directory: Path) -> None:
-    try:
-        async with asyncio.timeout(READY_LIMIT):
-            while not await _is_ready(house):  # noqa: ASYNC110 (in another process)
-                await asyncio.sleep(POLL)
-    except TimeoutError:
-        raise Surprise("expected the controller to get ready\n" + _tail(directory)) from None
-
-
-async def _is_ready(house: House) -> bool:
-    try:
-        return (await house.identity.probe(csi.ProbeRequest())).ready is True
-    except (OSError, GRPCError):
-        return False  # no socket yet
-
-
-def _tail(directory: Path) -> str:
-    lines = [line for log in directory.glob("*.log") for line in log.read_text().splitlines()[-10:]]
-    return "\n".join(lines)
+def _controller_flags(
+    directory: Path, ready: Mapping[str, str], changes: Mapping[str, object]
+) -> list[str]:
+    (directory / "host-key").write_text(ready["host_key"] + "\n")
+    host, port = ready["ssh"].rsplit(":", 1)
+    settings = {
+        "rds-address": host,
+        "rds-port": port,
+        "rds-password-file": directory / "password",
+        "rds-host-key-file": directory / "host-key",
+        "nvme-address": "192.0.2.10",
+        "volume-base-paths": "/raid10/volumes",
+        "csi-endpoint": f"unix://{directory}/csi.sock",
+        "attachments": "memory",
+        **{name.replace("_", "-"): value for name, value in changes.items()},
+    }
+    return [f"--{name}={value}" for name, value in settings.items()]

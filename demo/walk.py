@@ -1,38 +1,23 @@
 """The walk: the calls that a cluster makes in the life of one volume, and what each must answer."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
-from demo.processes import House, Surprise
+from demo.host import Need
+from demo.node import NODE
+from demo.node_walk import (
+    expand,
+    publish,
+    read,
+    read_stats,
+    stage,
+    unpublish,
+    unstage,
+    write,
+)
+from demo.processes import House
+from demo.steps import NAME, RESTORED, SNAPSHOT, Step, capability, expect
 from libs.core.size import GIB, format_bytes
 from protos.gen.csi import v1 as csi
-
-NAME = "pvc-5d1a2b3c-0e4f-4a5b-8c6d-7e8f9a0b1c2d"
-NODE = "worker-1"
-SNAPSHOT = "nightly"
-RESTORED = "pvc-00000000-0000-4000-8000-000000000001"
-
-CAPABILITY = csi.VolumeCapability(
-    mount=csi.VolumeCapabilityMountVolume(fs_type="ext4"),
-    access_mode=csi.VolumeCapabilityAccessMode(
-        mode=csi.VolumeCapabilityAccessModeMode.SINGLE_NODE_WRITER
-    ),
-)
-
-
-@dataclass(frozen=True)
-class Step:
-    """One call: its name, the call itself, and how many device round trips it may cost."""
-
-    name: str
-    call: Callable[[House], Awaitable[str]]
-    round_trips: int
-
-
-def expect(*, that: bool, expected: str, got: object) -> None:
-    """Stop the demo where something is not as expected."""
-    if not that:
-        raise Surprise(f"expected {expected}; got {got}")
 
 
 async def _info(house: House) -> str:
@@ -52,12 +37,13 @@ async def _create(house: House) -> str:
         csi.CreateVolumeRequest(
             name=NAME,
             capacity_range=csi.CapacityRange(required_bytes=10 * GIB),
-            volume_capabilities=[CAPABILITY],
+            volume_capabilities=[capability(house)],
         )
     )
     volume = answer.volume or csi.Volume()
     expect(that=volume.volume_id == NAME, expected=f"volume {NAME}", got=volume)
     expect(that=volume.capacity_bytes == 10 * GIB, expected="10 GiB", got=volume)
+    house.contexts[NAME] = volume.volume_context
     return f"{volume.volume_id[:12]}…, {format_bytes(volume.capacity_bytes)}"
 
 
@@ -75,20 +61,23 @@ async def _capacity(house: House) -> str:
     return f"{format_bytes(free)} available"
 
 
-async def _publish(house: House) -> str:
+async def _publish(house: House, volume: str = NAME) -> str:
     answer = await house.controller.controller_publish_volume(
         csi.ControllerPublishVolumeRequest(
-            volume_id=NAME, node_id=NODE, volume_capability=CAPABILITY
+            volume_id=volume, node_id=NODE, volume_capability=capability(house)
         )
     )
     context = answer.publish_context
-    expect(that=context.get("nvme_nqn", "").endswith(NAME), expected="the NQN", got=context)
+    expect(that=context.get("nvme_nqn", "").endswith(volume), expected="the NQN", got=context)
+    house.published[volume] = context
     return f"{NODE} may connect to {context['nvme_address']}:{context['nvme_port']}"
 
 
 async def _validate(house: House) -> str:
     answer = await house.controller.validate_volume_capabilities(
-        csi.ValidateVolumeCapabilitiesRequest(volume_id=NAME, volume_capabilities=[CAPABILITY])
+        csi.ValidateVolumeCapabilitiesRequest(
+            volume_id=NAME, volume_capabilities=[capability(house)]
+        )
     )
     expect(that=answer.confirmed is not None, expected="a confirmation", got=answer.message)
     return "confirmed"
@@ -97,9 +86,9 @@ async def _validate(house: House) -> str:
 async def _expand(house: House) -> str:
     answer = await house.controller.controller_expand_volume(
         csi.ControllerExpandVolumeRequest(
-            volume_id=NAME,
+            volume_id=RESTORED,
             capacity_range=csi.CapacityRange(required_bytes=20 * GIB),
-            volume_capability=CAPABILITY,
+            volume_capability=capability(house),
         )
     )
     expect(that=answer.capacity_bytes == 20 * GIB, expected="20 GiB", got=answer)
@@ -121,12 +110,13 @@ async def _restore(house: House) -> str:
     answer = await house.controller.create_volume(
         csi.CreateVolumeRequest(
             name=RESTORED,
-            volume_capabilities=[CAPABILITY],
+            volume_capabilities=[capability(house)],
             volume_content_source=csi.VolumeContentSource(snapshot=source),
         )
     )
     volume = answer.volume or csi.Volume()
-    expect(that=volume.capacity_bytes == 20 * GIB, expected="20 GiB", got=volume)
+    expect(that=volume.capacity_bytes == 10 * GIB, expected="10 GiB, as it was", got=volume)
+    house.contexts[RESTORED] = volume.volume_context
     return f"{volume.volume_id[:12]}…, {format_bytes(volume.capacity_bytes)}"
 
 
@@ -138,9 +128,9 @@ async def _clean(house: House) -> str:
     return "gone"
 
 
-async def _unpublish(house: House) -> str:
+async def _unpublish(house: House, volume: str = NAME) -> str:
     await house.controller.controller_unpublish_volume(
-        csi.ControllerUnpublishVolumeRequest(volume_id=NAME, node_id=NODE)
+        csi.ControllerUnpublishVolumeRequest(volume_id=volume, node_id=NODE)
     )
     return f"taken from {NODE}"
 
@@ -150,19 +140,38 @@ async def _delete(house: House) -> str:
     return "gone"
 
 
+def _of_it(call: Callable[[House, str], Awaitable[str]]) -> Callable[[House], Awaitable[str]]:
+    return lambda house: call(house, RESTORED)
+
+
 WALK = (
-    Step("GetPluginInfo", _info, 0),
-    Step("Probe", _probe, 0),
+    Step("GetPluginInfo", _info),
+    Step("Probe", _probe),
     Step("CreateVolume", _create, 1),
     Step("CreateVolume again", _create, 1),
     Step("ListVolumes", _list, 1),
     Step("GetCapacity", _capacity, 1),
     Step("ControllerPublishVolume", _publish, 1),
     Step("ValidateVolumeCapabilities", _validate, 1),
-    Step("ControllerExpandVolume", _expand, 2),
-    Step("ControllerUnpublishVolume", _unpublish, 0),
+    Step("NodeStageVolume", stage, needs=Need.NODE),
+    Step("NodePublishVolume", publish, needs=Need.NODE),
+    Step("(the pod writes a file)", write, needs=Need.NODE),
+    Step("NodeGetVolumeStats", read_stats, needs=Need.NODE),
+    Step("NodeUnpublishVolume", unpublish, needs=Need.NODE),
+    Step("NodeUnstageVolume", unstage, needs=Need.NODE),
+    Step("ControllerUnpublishVolume", _unpublish),
     Step("CreateSnapshot", _snapshot, 3),
     Step("CreateVolume from it", _restore, 4),
+    # The rest is with the restored volume.
+    Step("ControllerPublishVolume", _of_it(_publish), 1),
+    Step("NodeStageVolume", _of_it(stage), needs=Need.NODE),
+    Step("NodePublishVolume", _of_it(publish), needs=Need.NODE),
+    Step("(the pod reads the file)", _of_it(read), needs=Need.NODE),
+    Step("ControllerExpandVolume", _expand, 2),
+    Step("NodeExpandVolume", expand, needs=Need.GROWTH),
+    Step("NodeUnpublishVolume", _of_it(unpublish), needs=Need.NODE),
+    Step("NodeUnstageVolume", _of_it(unstage), needs=Need.NODE),
+    Step("ControllerUnpublishVolume", _of_it(_unpublish)),
     Step("Delete both", _clean, 4),
     Step("DeleteVolume", _delete, 1),
     Step("DeleteVolume again", _delete, 1),

@@ -75,10 +75,11 @@ async def open_node(
     """
     async with contextlib.AsyncExitStack() as stack:
         metrics = Metrics()
-        host_nqn = None
-        found = fabrics
-        if found is None:
-            found, host_nqn = await stack.enter_async_context(_open_fabrics(settings))
+        found, host_nqn = (
+            (fabrics, None)
+            if fabrics is not None
+            else await stack.enter_async_context(_open_fabrics(settings))
+        )
         if cluster is None:
             cluster = await stack.enter_async_context(_open_cluster(settings, environ or {}))
         offload = Offload()
