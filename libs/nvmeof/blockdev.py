@@ -22,6 +22,7 @@ from libs.nvmeof.superblock import HEAD, XFS_SECTOR, parse_superblock
 
 _BLKGETSIZE64 = 0x80081272
 _BLKFLSBUF = 0x1261
+_BLKROSET = 0x125D
 """ioctl numbers of include/uapi/linux/fs.h, as on 64-bit machines."""
 
 _PIECE = 4096
@@ -83,6 +84,35 @@ def flush(device: BlockDevice) -> None:
             fcntl.ioctl(descriptor, _BLKFLSBUF)
         except OSError as error:
             raise NoDevice("the device takes no writes any more", detail=repr(error)) from error
+
+
+class Hold:
+    """Keeps a device's name and number from being given to another one, while it lives.
+
+    The kernel gives both away only when nobody has the device open. It is no exclusive use.
+    """
+
+    def __init__(self, device: BlockDevice) -> None:
+        self.device = device
+        self._opened = _opened(device, os.O_RDONLY)
+        self._opened.__enter__()
+
+    def release(self) -> None:
+        """Let go of the device."""
+        self._opened.__exit__(None, None, None)
+
+
+def set_read_only(device: BlockDevice, *, read_only: bool) -> None:
+    """Have the kernel refuse all writes to a device, or admit them again.
+
+    Raises:
+        NoDevice: it is not there, another one is, or it cannot be written to.
+    """
+    with _opened(device, os.O_RDONLY) as descriptor:
+        try:
+            fcntl.ioctl(descriptor, _BLKROSET, struct.pack("i", read_only))
+        except OSError as error:
+            raise NoDevice("the device cannot be made writable", detail=repr(error)) from error
 
 
 def is_claimed(device: BlockDevice) -> bool:

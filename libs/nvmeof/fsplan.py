@@ -91,6 +91,8 @@ def decide(wanted: Wanted, probe: Probe) -> Action:
     if probe.blkid == BLKID_FOUND:
         if _is_our_own_beginning(wanted, probe):
             return Action.ERASE
+        if probe.superblock is not None and probe.superblock.unfinished:
+            raise _refuse("a mkfs that was not begun here has not come to its end on it")
         if probe.fs_type == wanted.fs_type and not probe.other:
             return Action.MOUNT
         found = " and ".join(part for part in (probe.fs_type, probe.other) if part)

@@ -71,9 +71,11 @@ class Connection:
         state: how it does; of several controllers, the best.
         device: its first namespace; None while the kernel shows none.
         controllers: their names, such as `nvme0`.
+        is_certain: whether there certainly is no other disk than this one, or none at all.
     """
 
     nqn: str
     state: LinkState
     device: BlockDevice | None
     controllers: tuple[str, ...] = ()
+    is_certain: bool = True

@@ -12,7 +12,7 @@ import structlog
 
 from libs.nvmeof.errors import DeviceInUse, HostHangs, MountTableUnreadable, ToolFailed
 from libs.nvmeof.model import BlockDevice
-from libs.nvmeof.mountinfo import Mount, MountTable
+from libs.nvmeof.mountinfo import PLACEHOLDER, Mount, MountTable
 from libs.nvmeof.offload import Offload
 from libs.nvmeof.process import run_tool
 
@@ -54,14 +54,15 @@ class Mounter:
             HostHangs: it could not be read in time.
         """
         try:
-            text = await self._offload.run(
-                "the table of mounts", self._table.read_text, limit=_TABLE_SECONDS
+            data = await self._offload.run(
+                "the table of mounts", self._table.read_bytes, limit=_TABLE_SECONDS
             )
         except OSError as error:
             raise MountTableUnreadable(
                 "the kernel's table of mounts cannot be read", detail=repr(error)
             ) from error
-        return MountTable.parse(text)
+        # Paths are bytes, and those of any pod need not be text: they must not break the table.
+        return MountTable.parse(data.decode(errors="backslashreplace"))
 
     async def mount(
         self, device: BlockDevice, point: str, fs_type: str, options: Sequence[str]
@@ -96,12 +97,24 @@ class Mounter:
             HostHangs: it did not end in time.
         """
         table = await self.read_table()
-        origin = table.at(source)
-        if origin is not None and origin.device[0]:
-            table.check_storm(origin.source, origin.device)
-        if table.at(target) is None:
+        origin, there = table.at(source), table.at(target)
+        if origin is None:
+            raise ToolFailed(f"nothing is mounted at {source} that could be shown elsewhere")
+        table.check_storm(origin.source, origin.device)
+        if there is None or there.is_placeholder:
             await run_tool(("mount", "-c", "--bind", source, target), limit=_MOUNT_SECONDS)
         await self.set_read_only(target, read_only=read_only)
+
+    async def place_nothing(self, point: str) -> None:
+        """Have a place be empty and take no writes, so that nobody takes what is below for it.
+
+        Raises:
+            ToolFailed: the kernel refused.
+        """
+        options = "ro,size=4k,mode=0555"
+        await run_tool(
+            ("mount", "-c", "-t", "tmpfs", "-o", options, PLACEHOLDER, point), limit=_MOUNT_SECONDS
+        )
 
     async def set_read_only(self, target: str, *, read_only: bool) -> None:
         """Have one place of a filesystem refuse writes, or admit them again.
@@ -146,6 +159,10 @@ class Mounter:
     async def _unmount_busy(self, mount: Mount, users: Users | None, error: ToolFailed) -> None:
         if users is None:
             raise _in_use(mount.point, (), error)
+        inside = [each for each in (await self.read_table()).below(mount.point) if each != mount]
+        inside = [each for each in inside if each.point != mount.point]
+        if inside:
+            raise _in_use(mount.point, [f"mounted in it: {inside[0].point}"], error)
         found = await self._offload.run(
             mount.point, lambda: tuple(users(mount)), limit=_LOOK_SECONDS
         )
@@ -197,7 +214,7 @@ class Mounter:
         await self._offload.run(point, lambda: _syncfs(point), limit=limit)
 
 
-def make_node(path: Path, number: tuple[int, int]) -> None:
+def make_node(path: Path, number: tuple[int, int], mode: int = 0o660) -> None:
     """Make a device node, in place of another one if there is one; blocks.
 
     It is made beside its place and moved there, so that there is never half of it.
@@ -205,7 +222,7 @@ def make_node(path: Path, number: tuple[int, int]) -> None:
     beside = _beside(path)
     beside.unlink(missing_ok=True)
     os.mknod(beside, 0o600 | stat.S_IFBLK, os.makedev(*number))
-    beside.chmod(0o660)  # whatever the umask is
+    beside.chmod(mode)  # whatever the umask is
     beside.replace(path)
 
 

@@ -13,6 +13,9 @@ from libs.nvmeof.errors import MountStorm, MountTableUnreadable
 STORM = 100
 """Mounts of one device above which something multiplies them: a node has died of that."""
 
+PLACEHOLDER = "rds-csi-nothing"
+"""Source of a mount that only keeps a place while the volume is away from it."""
+
 _STOPPED = frozenset({"ro", "emergency_ro", "shutdown"})
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _DEVICE = re.compile(r"(\d+):(\d+)", re.ASCII)
@@ -51,6 +54,11 @@ class Mount:
     def is_read_only(self) -> bool:
         """Whether nothing can be written here."""
         return "ro" in self.options
+
+    @property
+    def is_placeholder(self) -> bool:
+        """Whether it only keeps a place."""
+        return self.source == PLACEHOLDER and self.fs_type == "tmpfs"
 
     @property
     def has_turned_read_only(self) -> bool:

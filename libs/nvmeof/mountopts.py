@@ -38,6 +38,10 @@ _REFUSED = {
     "offset": "the device is an NVMe namespace",
     "sizelimit": "the device is an NVMe namespace",
     "device": "a volume has one device",
+    "logdev": "a volume has one device",
+    "rtdev": "a volume has one device",
+    "journal_dev": "a volume has one device",
+    "journal_path": "a volume has one device",
     "degraded": "a volume has one device",
     "subvol": "a volume is a whole filesystem",
     "subvolid": "a volume is a whole filesystem",
@@ -50,7 +54,6 @@ _REFUSED = {
     "rslave": "the kubelet decides about propagation",
     "unbindable": "the kubelet decides about propagation",
     "runbindable": "the kubelet decides about propagation",
-    "X-mount.subdir": "a volume is a whole filesystem",
     "helper": "no other program mounts volumes",
     "user": "the driver mounts",
     "users": "the driver mounts",
@@ -110,5 +113,7 @@ def _check(option: str, field: str) -> None:
     if not (_OPTION.fullmatch(option) or _CONTEXT.fullmatch(option)):
         raise InvalidRequest(f"{field} has {shown(option)}, which is not a mount option")
     reason = _REFUSED.get(_key(option))
+    if _key(option).lower().startswith("x-mount."):
+        reason = "the driver decides what is mounted where"
     if reason:
         raise InvalidRequest(f"{field} must not have {shown(option)}: {reason}")

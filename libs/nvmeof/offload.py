@@ -37,15 +37,20 @@ class Offload:
         if self._hanging[key]:
             raise HostHangs(f"the kernel has not answered an earlier question about {key}")
         answer = _start(key, function)
-        try:
-            await asyncio.wait((answer,), timeout=limit)
-            if answer.done():
-                return answer.result()
-            raise HostHangs(f"the kernel did not answer within {limit:g} s about {key}")
-        finally:
-            if not answer.done():
-                self._hanging[key] += 1
-                answer.add_done_callback(lambda late: self._came_back(key, late))
+        # Only time says that something hangs: a caller may go away for reasons of its own.
+        timer = asyncio.get_running_loop().call_later(limit, self._count, key, answer)
+        answer.add_done_callback(lambda _: timer.cancel())
+        await asyncio.wait((answer,), timeout=limit)
+        if answer.done():
+            return answer.result()
+        self._count(key, answer)
+        timer.cancel()
+        raise HostHangs(f"the kernel did not answer within {limit:g} s about {key}")
+
+    def _count(self, key: str, answer: "asyncio.Future[T]") -> None:
+        if not answer.done():
+            self._hanging[key] += 1
+            answer.add_done_callback(lambda late: self._came_back(key, late))
 
     def _came_back(self, key: str, late: "asyncio.Future[T]") -> None:
         self._hanging -= Counter({key: 1})

@@ -102,7 +102,8 @@ class Subsystem:
         if self.is_gone:
             return None
         names = tuple(controller.name for controller in self.controllers)
-        return Connection(self.nqn, self.state, self.device, names)
+        is_certain = self.device is not None or not self.disks
+        return Connection(self.nqn, self.state, self.device, names, is_certain)
 
 
 def is_controller(name: str) -> bool:

@@ -1,12 +1,22 @@
 """What of the kernel is built on a block device. It blocks: it is run through `offload`."""
 
 import errno
+import fcntl
+import os
+import struct
 from collections.abc import Collection
 from pathlib import Path
 
 from libs.nvmeof.errors import HostUnable, NoDevice
 
 SYS = Path("/sys")
+
+_DETACHED = frozenset({errno.ENXIO, errno.ENODEV})
+"""What reading an attribute gives whose loop device loses its file at that moment."""
+
+_LOOP_GET_STATUS64, _LOOP_INFO64 = 0x4C05, 232
+"""The ioctl, and the size of `struct loop_info64`, in include/uapi/linux/loop.h of Linux; its third
+field is the number of the block device that a loop device is on."""
 
 
 def list_holders(
@@ -33,11 +43,32 @@ def list_holders(
         found = {holder.name for holder in device.glob("holders/*")}
         found |= {holder.name for holder in device.glob("*/holders/*")}
         for loop in (sys / "block").glob("loop*/loop/backing_file"):
-            if _text(loop).rstrip("\n").removesuffix(" (deleted)") in paths:
-                found.add(loop.parts[-3])
+            name = loop.parts[-3]
+            backing = _text(loop).rstrip("\n").removesuffix(" (deleted)")
+            if backing and (backing in paths or _is_built_on(name, number)):
+                found.add(name)
     except OSError as error:
         raise HostUnable("what is built on a device cannot be read", detail=repr(error)) from error
     return tuple(sorted(found))
+
+
+def _is_built_on(loop: str, number: tuple[int, int]) -> bool:
+    """Whether a loop device is on a block device, by whatever path it was opened.
+
+    The kubelet opens a raw block volume by a path of its own making.
+    """
+    try:
+        descriptor = os.open(f"/dev/{loop}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False  # it was detached just now
+    try:
+        status = fcntl.ioctl(descriptor, _LOOP_GET_STATUS64, bytes(_LOOP_INFO64))
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    (device,) = struct.unpack_from("=Q", status, 16)
+    return (os.major(device), os.minor(device)) == number
 
 
 def _text(path: Path) -> str:
@@ -46,6 +77,6 @@ def _text(path: Path) -> str:
     except FileNotFoundError:
         return ""  # it was detached just now
     except OSError as error:
-        if error.errno == errno.ENXIO:
+        if error.errno in _DETACHED:
             return ""
         raise

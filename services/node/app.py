@@ -52,8 +52,8 @@ PROGRAM = Program(
 )
 
 _BAD_SETTINGS = 2
-_UNHEARD_SECONDS = 30.0
-"""How long changes whose callers have left may go on at shut-down: a mount, half made, is worse."""
+_UNHEARD_SECONDS = 10.0
+"""How long changes whose callers have left may go on at shut-down; the record says what is."""
 
 _ANNOUNCE_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 

@@ -89,8 +89,8 @@ class Cluster(Protocol):
             Unreachable: that could not be done.
         """
 
-    async def is_attached(self, volume: VolumeId) -> bool:
-        """Whether the cluster certainly means this node to have a volume now.
+    async def attachment(self, volume: VolumeId) -> str | None:
+        """Return the UID of what says that this node has a volume now; None if nothing does.
 
         Raises:
             Unreachable: the cluster does not answer.

@@ -85,12 +85,17 @@ class Record:
         publications: where it is published.
         boot: the host's boot in which it was staged. A later one has nothing of it left, and the
             volume may be another node's by now.
+        attachment: the UID of the VolumeAttachment under which it was staged; empty where it is not
+            known. With another one, another node may have had the volume meanwhile.
+        is_marked: whether it is known with the volume that it has been formatted.
     """
 
     use: Use
     begun: UUID | None = None
     publications: tuple[Publication, ...] = field(default=())
     boot: str = ""
+    attachment: str = ""
+    is_marked: bool = False
 
     @property
     def volume(self) -> VolumeId:
@@ -136,6 +141,8 @@ class Record:
             "authenticated": use.authenticated,
             "begun": str(self.begun) if self.begun else None,
             "boot": self.boot,
+            "attachment": self.attachment,
+            "is_marked": self.is_marked,
             "publications": [[each.path, each.read_only] for each in self.publications],
         }
 
@@ -147,24 +154,37 @@ class Record:
             KeyError, TypeError, ValueError, InvalidRequest: it is not one.
         """
         target = Target(
-            nqn=Nqn.parse(values["nqn"]),
-            address=values["address"],
-            port=int(values["port"]),
-            ctrl_loss=int(values["ctrl_loss"]),
-            reconnect_delay=int(values["reconnect_delay"]),
-            keep_alive=int(values["keep_alive"]),
+            nqn=Nqn.parse(_text(values["nqn"])),
+            address=_text(values["address"]),
+            port=_number(values["port"]),
+            ctrl_loss=_number(values["ctrl_loss"]),
+            reconnect_delay=_number(values["reconnect_delay"]),
+            keep_alive=_number(values["keep_alive"]),
         )
         use = Use(
-            volume=VolumeId.parse(values["volume"]),
+            volume=VolumeId.parse(_text(values["volume"])),
             target=target,
-            staging=values["staging"],
-            fs_type=values["fs_type"],
-            options=tuple(values["options"]),
-            mkfs_options=tuple(values["mkfs_options"]),
-            mode=Mode(values["mode"]),
-            size=values["size"],
+            staging=_text(values["staging"]),
+            fs_type=_text(values["fs_type"]),
+            options=tuple(_text(each) for each in values["options"]),
+            mkfs_options=tuple(_text(each) for each in values["mkfs_options"]),
+            mode=Mode(_number(values["mode"])),
+            size=None if values["size"] is None else _number(values["size"]),
             authenticated=bool(values["authenticated"]),
         )
-        published = tuple(Publication(path, bool(ro)) for path, ro in values["publications"])
-        begun = UUID(values["begun"]) if values["begun"] else None
-        return cls(use, begun, published, str(values["boot"]))
+        published = tuple(Publication(_text(path), bool(ro)) for path, ro in values["publications"])
+        begun = UUID(_text(values["begun"])) if values["begun"] else None
+        boot, attachment = _text(values["boot"]), _text(values["attachment"])
+        return cls(use, begun, published, boot, attachment, bool(values["is_marked"]))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"{value!r} is no whole number")
+    return value

@@ -77,17 +77,21 @@ class KubeCluster:
         await self._kube.patch(path, {"metadata": {"annotations": {key: host_nqn.text}}})
         log.info("host NQN announced", node=self._node_name, host_nqn=host_nqn.text, before=before)
 
-    async def is_attached(self, volume: VolumeId) -> bool:
-        """Whether this node's VolumeAttachment is there, attached, and not being deleted.
+    async def attachment(self, volume: VolumeId) -> str | None:
+        """Return the UID of this node's VolumeAttachment; None if it does not hold.
+
+        It holds if it is there, attached, and not being deleted.
 
         Raises:
             Unreachable: the cluster does not answer.
         """
         name = attachment_name(volume.text, self._driver, self._node_name)
         item = await self._kube.get(f"{VOLUME_ATTACHMENTS}/{name}")
-        if item is None or (item.get("metadata") or {}).get("deletionTimestamp"):
-            return False
-        return (item.get("status") or {}).get("attached") is True
+        metadata = (item or {}).get("metadata") or {}
+        attached = ((item or {}).get("status") or {}).get("attached") is True
+        if metadata.get("deletionTimestamp") or not attached:
+            return None
+        return str(metadata.get("uid") or "")
 
     async def read_marks(self, volume: VolumeId) -> Marks | None:
         """Return a volume's marks; None where the cluster has no such volume.
@@ -206,9 +210,9 @@ class NoCluster:
         """Log this node's host NQN."""
         log.info("host NQN", host_nqn=host_nqn.text)
 
-    async def is_attached(self, volume: VolumeId) -> bool:  # noqa: ARG002 (as the port has it)
+    async def attachment(self, volume: VolumeId) -> str | None:  # noqa: ARG002 (as the port has it)
         """Say yes: nobody else could have it."""
-        return True
+        return ""
 
     async def read_marks(self, volume: VolumeId) -> Marks | None:  # noqa: ARG002 (as the port has it)
         """Return nothing: there are no PersistentVolumes."""

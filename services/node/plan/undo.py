@@ -9,9 +9,20 @@ from services.node.volume import Publication, Record, Use
 
 
 def check_publication(
-    record: Record | None, volume: VolumeId, wanted: Publication, asked: Use
+    record: Record | None,
+    volume: VolumeId,
+    wanted: Publication,
+    asked: Use,
+    alive: Collection[str],
 ) -> Record:
     """Return the record of a volume that may be published so.
+
+    Args:
+        record: what is known of it.
+        volume: which one.
+        wanted: where, and whether it may be written to.
+        asked: how the request says that it is staged.
+        alive: publications of which there still is something.
 
     Raises:
         InUse: it is not staged there, or is published at the one path that it may be at.
@@ -23,11 +34,15 @@ def check_publication(
     if record.use.is_block != asked.is_block:
         kind = "a raw block device" if record.use.is_block else "a filesystem"
         raise InvalidRequest(f"volume_capability must be that of the staged volume, {kind}")
+    if asked.fs_type != record.use.fs_type:
+        raise Conflict(
+            f"volume {volume} is staged as {record.use.fs_type}, and not as {asked.fs_type}"
+        )
     there = record.at(wanted.path)
     if there is not None and there != wanted:
         how = "read-only" if there.read_only else "for writing"
         raise Conflict(f"volume {volume} is published at {wanted.path} {how} already")
-    others = [each.path for each in record.publications if each.path != wanted.path]
+    others = [path for path in sorted(alive) if path != wanted.path]
     single = Mode.SINGLE_NODE_SINGLE_WRITER in {record.use.mode, asked.mode}
     if single and others:
         raise InUse(

@@ -4,6 +4,7 @@ import structlog
 
 from libs.core.errors import RdsCsiError
 from libs.nvmeof.errors import DeviceInUse
+from services.node.volume import Record
 from services.node.workflow.desk import Desk
 from services.node.workflow.release import disconnect
 
@@ -16,6 +17,8 @@ async def clean_up(desk: Desk) -> int:
     One that has a mount, a holder or an open file is left alone, and so is everything that cannot
     be told for certain. Nothing here keeps the plugin from starting.
     """
+    for record in desk.records.all():
+        await _forget_if_over(desk, record)
     known = {record.use.nqn.text for record in desk.records.all()}
     try:
         connections = await desk.fabrics.list_connections()
@@ -38,3 +41,16 @@ async def clean_up(desk: Desk) -> int:
             log.info("a connection of no volume is removed", nqn=connection.nqn)
             count += 1
     return count
+
+
+async def _forget_if_over(desk: Desk, record: Record) -> None:
+    """Forget a volume that was never mounted or published, and is certainly not this node's."""
+    if record.publications or record.begun:
+        return
+    try:
+        mounted = (await desk.mounter.read_table()).at(record.use.staging) is not None
+        if not mounted and await desk.cluster.attachment(record.volume) is None:
+            await desk.records.drop(record.volume)
+            log.info("a volume that is not this node's is forgotten", volume=record.volume.text)
+    except RdsCsiError as error:
+        log.warning("not known whose a volume is", volume=record.volume.text, why=error.message)

@@ -1,6 +1,8 @@
 """Observe, plan one step, apply it, observe again, until nothing is left to do."""
 
+import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -9,17 +11,18 @@ import structlog
 
 from libs.core.errors import RdsCsiError, Refused
 from libs.nvmeof import filesystems
-from libs.nvmeof.blockdev import erase_unfinished, is_claimed
+from libs.nvmeof.blockdev import Hold, erase_unfinished, is_claimed, set_read_only
 from libs.nvmeof.errors import DeviceInUse, NoDevice, NotCertainlyEmpty
 from libs.nvmeof.model import BlockDevice
-from libs.nvmeof.mounter import make_node
+from libs.nvmeof.mounter import make_node, node_number
 from libs.nvmeof.mountopts import merge_options
 from services.node.plan import stage as steps
 from services.node.plan.stage import Seen, next_step, usable_device
-from services.node.volume import Record
+from services.node.volume import Publication, Record
 from services.node.workflow.desk import Desk
 from services.node.workflow.observe import look, observe
 from services.node.workflow.release import find_needs
+from services.node.workflow.sizes import wait_for_size
 
 log = structlog.get_logger(__name__)
 
@@ -27,15 +30,35 @@ _MOST_STEPS = 24
 """More steps than any volume needs, but for one with very many publications."""
 
 _ERASE_SECONDS = 30.0
+_RESCAN_SECONDS = 5.0
+"""How long a device may take to show the size that the controller published."""
+
+
+Permit = Callable[[], Awaitable[None]]
+"""Raises where the volume may not be touched."""
+
+_TOUCHING = (steps.Connect, steps.Erase, steps.Format, steps.Check, steps.MountStaging)
+"""Steps that reach the device in ways which another node's use of it would not survive."""
 
 
 class Convergence:
-    """One run towards a record; what has been done in it, and need not be done again."""
+    """One run towards a record; what has been done in it, and need not be done again.
 
-    def __init__(self, desk: Desk, record: Record, *, grown: bool = False) -> None:
+    Args:
+        desk: the outside.
+        record: what is wanted.
+        grown: whether the filesystem need not be made larger.
+        permit: asked before each step that reaches the device; for what nobody asked for.
+    """
+
+    def __init__(
+        self, desk: Desk, record: Record, *, grown: bool = False, permit: Permit | None = None
+    ) -> None:
         self._desk = desk
         self._record = record
+        self._permit = permit
         self._done = Seen(connection=None, grown=grown)
+        self._hold: Hold | None = None
 
     async def run(self) -> BlockDevice:
         """Bring a volume in order, and return its device.
@@ -43,19 +66,31 @@ class Convergence:
         Raises:
             RdsCsiError: that cannot be done now, or not at all.
         """
+        try:
+            return await self._run()
+        finally:
+            self._let_go()
+
+    async def _run(self) -> BlockDevice:
         for _ in range(_MOST_STEPS + 2 * len(self._record.publications)):
             seen = await self._observe()
             step = next_step(self._record, seen)
             device = usable_device(seen.connection)
             if step is None and device is not None:
-                await self._settle_formatting(device)
+                await self._settle_formatting()
                 return device
             log.debug("step", volume=self._record.volume.text, step=type(step).__name__)
+            if self._permit is not None and isinstance(step, _TOUCHING):
+                await self._permit()
             await self._apply(step, device)
         raise Refused("the volume does not come in order: what is done for it is undone elsewhere")
 
     async def _observe(self) -> Seen:
         seen = await observe(self._desk, self._record)
+        if self._hold is not None and usable_device(seen.connection) != self._hold.device:
+            # What was found out is of another device, or of one that has another size by now.
+            self._let_go()
+            self._done = replace(self._done, probe=None, claimed=False, checked=False)
         done = self._done
         return replace(
             seen,
@@ -91,11 +126,10 @@ class Convergence:
         use, desk = self._record.use, self._desk
         match step:
             case steps.Rescan():
-                await desk.fabrics.rescan(use.nqn)
+                await wait_for_size(desk, use.nqn, use.size or 0, _RESCAN_SECONDS)
                 self._done = replace(self._done, rescanned=True)
             case steps.Look():
-                found, claimed = await look(desk, self._record, device)
-                self._done = replace(self._done, probe=found, claimed=claimed)
+                await self._look(device)
             case steps.Erase(uuid):
                 await desk.offload.run(
                     use.nqn.text, lambda: erase_unfinished(device, uuid), limit=_ERASE_SECONDS
@@ -110,13 +144,45 @@ class Convergence:
             case steps.MountStaging():
                 await self._mount_staging(device)
             case steps.Grow():
-                await filesystems.grow(device, use.fs_type, use.staging)
-                self._done = replace(self._done, grown=True)
+                await self._grow(device)
             case steps.MakeNode(publication):
-                path = Path(publication.path)
-                await desk.offload.run(
-                    str(path), lambda: make_node(path, device.number), limit=_ERASE_SECONDS
-                )
+                await self._make_node(publication, device)
+
+    async def _look(self, device: BlockDevice) -> None:
+        """Find out what is on the device, and be certain that it was this volume's meanwhile."""
+        desk, nqn = self._desk, self._record.use.nqn
+        self._let_go()
+        self._hold = await desk.offload.run(nqn.text, lambda: Hold(device), limit=_ERASE_SECONDS)
+        found, claimed = await look(desk, self._record, device)
+        connection = await desk.fabrics.find(nqn)
+        if connection is None or usable_device(connection) != device:
+            raise NoDevice("the volume's device changed while it was looked at")
+        found = replace(found, nqn=connection.nqn)
+        self._done = replace(self._done, probe=found, claimed=claimed)
+
+    def _let_go(self) -> None:
+        if self._hold is not None:
+            self._hold.release()
+            self._hold = None
+
+    async def _grow(self, device: BlockDevice) -> None:
+        """Make the filesystem larger; a volume that stays smaller is still one that can be used."""
+        use = self._record.use
+        try:
+            await filesystems.grow(device, use.fs_type, use.staging)
+        except RdsCsiError as error:
+            log.warning("not grown", volume=use.volume.text, why=error.message, detail=error.detail)
+        self._done = replace(self._done, grown=True)
+
+    async def _make_node(self, publication: Publication, device: BlockDevice) -> None:
+        path, read_only = Path(publication.path), self._record.use.is_read_only
+        mode = 0o440 if publication.read_only or read_only else 0o660
+
+        def make() -> None:
+            set_read_only(device, read_only=read_only)
+            make_node(path, device.number, mode)
+
+        await self._desk.offload.run(publication.path, make, limit=_ERASE_SECONDS)
 
     async def _connect(self) -> None:
         use, desk = self._record.use, self._desk
@@ -164,13 +230,19 @@ class Convergence:
             )
         for path in step.paths:
             await desk.mounter.unmount(path)
+            if self._record.at(path):
+                # A container that starts meanwhile must not take the bare directory for the volume.
+                await desk.mounter.place_nothing(path)
         await self._check_let_go(step)
 
     async def _check_let_go(self, step: steps.Clear) -> None:
         """Two devices with one filesystem must never be mounted at once."""
-        old = BlockDevice(step.mount.source, step.mount.device, 0)
-        if not old.number[0]:
-            return
+        path = Path(step.mount.source)
+        number = step.mount.device
+        if not number[0]:  # Btrfs makes one up
+            found = await asyncio.to_thread(node_number, path)
+            number = number if found is None else found
+        old = BlockDevice(str(path), number, 0)
         try:
             held = await self._desk.offload.run(
                 old.path, lambda: is_claimed(old), limit=_ERASE_SECONDS
@@ -212,19 +284,27 @@ class Convergence:
                 f"no filesystem is made on {device.path} while it is in use: {'; '.join(needs[:5])}"
             )
 
-    async def _settle_formatting(self, device: BlockDevice) -> None:
-        """Keep with the volume that it was formatted, now that its filesystem has been mounted."""
-        record, desk = self._record, self._desk
-        if record.begun is None or record.use.is_block:
+    async def _settle_formatting(self) -> None:
+        """Keep with the volume that it has a filesystem, now that this has been mounted."""
+        record = self._record
+        if record.is_marked or record.use.is_block or record.use.is_read_only:
             return
-        text = f"{record.use.fs_type} {record.begun}"
-        try:
-            await desk.records.mark_formatted(record.volume, text)
-            if await desk.cluster.read_marks(record.volume) is not None:
-                await desk.cluster.mark_formatted(record.volume, text)
-        except RdsCsiError as error:
-            log.warning("not marked as formatted yet", volume=record.volume.text, why=str(error))
-            return
-        log.debug("marked as formatted", volume=record.volume.text, device=device.path)
-        self._record = replace(record, begun=None)
-        await desk.records.put(self._record)
+        found = self._done.probe.superblock if self._done.probe else None
+        uuid = record.begun or (found.uuid if found else None)
+        if await mark_formatted(self._desk, record, f"{record.use.fs_type} {uuid or ''}".strip()):
+            self._record = replace(record, begun=None, is_marked=True)
+            await self._desk.records.put(self._record)
+
+
+async def mark_formatted(desk: Desk, record: Record, text: str) -> bool:
+    """Keep with a volume that it has been formatted; return whether that is certain now."""
+    volume = record.volume
+    try:
+        await desk.records.mark_formatted(volume, text)
+        marks = await desk.cluster.read_marks(volume)
+        if marks is not None and not marks.formatted:
+            await desk.cluster.mark_formatted(volume, text)
+    except RdsCsiError as error:
+        log.warning("not marked as formatted yet", volume=volume.text, why=error.message)
+        return False
+    return True

@@ -59,6 +59,15 @@ class Guard:
         self._breakers.pop(volume, None)
         return result
 
+    async def watch(self, volume: VolumeId, work: Callable[[], Awaitable[T]]) -> T:
+        """Do something for one user of a volume: its failure says nothing about the others.
+
+        Raises:
+            BreakerOpen: the volume is left alone; nothing was done.
+        """
+        await self._check(volume)
+        return await work()
+
     async def _check(self, volume: VolumeId) -> None:
         breaker = self._breakers.get(volume, Breaker())
         if breaker.remaining(self._now()):

@@ -19,12 +19,12 @@ from services.node.workflow.converge import Convergence
 from services.node.workflow.desk import Desk
 from services.node.workflow.guard import Guard
 from services.node.workflow.observe import observe
+from services.node.workflow.revoked import check_ours, drop_revoked, was_revoked
 
 log = structlog.get_logger(__name__)
 
-
-class NotOurs(InUse):
-    """The cluster does not mean this node to have a volume."""
+_AT_ONCE = 4
+"""Volumes that are looked at, or repaired, at the same time."""
 
 
 class Health:
@@ -55,21 +55,52 @@ class Health:
 
     async def check_all(self) -> None:
         """Look at every volume of this node once, and repair what is stale."""
-        records = [each for each in self._desk.records.all() if each.boot == self._desk.boot]
-        for record in records:
-            await self.check(record)
-        for volume in self._last.keys() - {record.volume for record in records}:
-            del self._last[volume]
+        volumes = [each.volume for each in self._desk.records.all()]
+        few = asyncio.Semaphore(_AT_ONCE)
+
+        async def check(volume: VolumeId) -> None:
+            async with few:
+                record = self._desk.records.get(volume)
+                if record is not None and record.boot == self._desk.boot:
+                    await self.check(record)
+
+        async with asyncio.TaskGroup() as group:
+            for volume in volumes:
+                group.create_task(check(volume))
+        for volume in self._last.keys() - set(volumes):
+            self._last.pop(volume, None)
             self._failures.pop(volume, None)
 
     async def check(self, record: Record) -> Condition:
         """Look at one volume, tell what has changed, and repair it if that can be done."""
+        before = self._last.get(record.volume)
         condition = await self.judge(record)
-        self._tell(record, condition)
-        if condition.repairable:
-            condition = await self._repair(record, condition)
+        was_away = condition.abnormal or (before is not None and before.abnormal)
+        if was_away and await was_revoked(self._desk, record):
+            condition = Condition(
+                "the volume was taken from this node, and another node may have it", stale=True
+            )
+            self._tell(record, condition)
+            await self._drop(record)
+        else:
+            self._tell(record, condition)
+            if condition.repairable:
+                condition = await self._repair(record, condition)
         self._last[record.volume] = condition
         return condition
+
+    async def _drop(self, record: Record) -> None:
+        async def drop() -> None:
+            now = self._desk.records.get(record.volume)
+            if now == record:
+                await drop_revoked(self._desk, record)
+
+        try:
+            await self._tasks.run(record.volume.text, drop)
+        except Busy:
+            pass  # a call has it in hand: the next round sees
+        except RdsCsiError as error:
+            self._say_failure(record.volume, error)
 
     def _tell(self, record: Record, condition: Condition) -> None:
         before = self._last.get(record.volume)
@@ -88,15 +119,13 @@ class Health:
     async def _repair(self, record: Record, condition: Condition) -> Condition:
         volume = record.volume
         try:
-            await self._tasks.run(volume.text, lambda: self._repair_now(volume))
+            if not await self._attempt_all(volume):
+                return condition
         except (Busy, BreakerOpen):
             return condition  # a call has it in hand, or it is left alone: the next round sees
         except RdsCsiError as error:
             self._desk.counts.recovered(ok=False)
-            if self._failures.get(volume) != error.message:
-                self._failures[volume] = error.message
-                self._desk.cluster.tell(volume, Reason.RECOVERY_FAILED, error.message)
-                log.warning("not repaired", volume=volume.text, why=str(error), detail=error.detail)
+            self._say_failure(volume, error)
             return await self.judge(record)
         self._failures.pop(volume, None)
         self._desk.counts.recovered(ok=True)
@@ -104,35 +133,41 @@ class Health:
         log.info("repaired", volume=volume.text, was=condition.text)
         return await self.judge(record)
 
-    async def _repair_now(self, volume: VolumeId) -> None:
+    def _say_failure(self, volume: VolumeId, error: RdsCsiError) -> None:
+        if self._failures.get(volume) != error.message:
+            self._failures[volume] = error.message
+            self._desk.cluster.tell(volume, Reason.RECOVERY_FAILED, error.message)
+            log.warning("not repaired", volume=volume.text, why=str(error), detail=error.detail)
+
+    async def _attempt_all(self, volume: VolumeId) -> bool:
+        """Repair a volume, with pauses between the attempts; return whether there was any need.
+
+        Between two attempts calls for the volume are let through.
+        """
+        for pause in self._desk.pauses:
+            try:
+                return await self._tasks.run(volume.text, lambda: self._attempt(volume))
+            except (InUse, Busy, BreakerOpen):
+                raise  # waiting a second does not end a pod
+            except RdsCsiError as error:
+                log.info("another attempt follows", volume=volume.text, why=error.message)
+            await asyncio.sleep(pause)
+        return await self._tasks.run(
+            volume.text, lambda: self._guard.run(volume, lambda: self._attempt(volume))
+        )
+
+    async def _attempt(self, volume: VolumeId) -> bool:
         record = self._desk.records.get(volume)
-        if record is None:
-            return  # unstaged meanwhile
-        if not await self._desk.cluster.is_attached(volume):
-            raise NotOurs(
-                "the volume is not attached to this node any more: it is not connected or mounted "
-                "again here, because another node may have it"
-            )
-        await self._guard.run(volume, lambda: recover(self._desk, record))
+        if record is None or record.boot != self._desk.boot:
+            return False  # unstaged meanwhile
+        desk = self._desk
 
+        async def permit() -> None:
+            await check_ours(desk, record)
 
-async def recover(desk: Desk, record: Record) -> None:
-    """Bring a volume in order again, with pauses between the attempts.
-
-    Raises:
-        RdsCsiError: of the last attempt; of the first one where something uses the volume.
-    """
-    for pause in desk.pauses:
-        try:
-            await Convergence(desk, record, grown=True).run()
-        except InUse:
-            raise  # waiting a second does not end a pod
-        except RdsCsiError as error:
-            log.info("another attempt follows", volume=record.volume.text, why=error.message)
-        else:
-            return
-        await asyncio.sleep(pause)
-    await Convergence(desk, record, grown=True).run()
+        await permit()
+        await Convergence(desk, record, grown=True, permit=permit).run()
+        return True
 
 
 @contextlib.asynccontextmanager

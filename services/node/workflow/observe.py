@@ -6,7 +6,7 @@ from pathlib import Path
 from libs.nvmeof.blockdev import is_claimed
 from libs.nvmeof.filesystems import probe
 from libs.nvmeof.fsplan import Probe
-from libs.nvmeof.model import BlockDevice
+from libs.nvmeof.model import BlockDevice, LinkState
 from libs.nvmeof.mounter import node_number
 from libs.nvmeof.mountinfo import MountTable
 from services.node.plan.stage import Place, Seen, usable_device
@@ -27,10 +27,12 @@ async def observe(desk: Desk, record: Record) -> Seen:
     mount = None if record.use.is_block else table.at(record.use.staging)
     device = usable_device(connection)
     places = [await _place(record, each, table) for each in record.publications]
+    # While the kernel tries a lost connection again, asking would only wait with everybody else.
+    waits = connection is not None and connection.state is LinkState.CONNECTING
     return Seen(
         connection=connection,
         mount=mount,
-        answers=True if mount is None else await desk.mounter.answers(mount.point),
+        answers=mount is None or waits or await desk.mounter.answers(mount.point),
         elsewhere=_elsewhere(record, device, table),
         places=tuple(places),
     )
@@ -56,6 +58,8 @@ def _elsewhere(record: Record, device: BlockDevice | None, table: MountTable) ->
 
 async def _place(record: Record, publication: Publication, table: MountTable) -> Place:
     mount = table.at(publication.path)
+    if mount is not None and mount.is_placeholder:
+        return Place(publication)
     if mount is not None:
         return Place(publication, mount)  # what is mounted there may hang, and is not touched
     path = Path(publication.path)

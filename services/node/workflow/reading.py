@@ -1,13 +1,10 @@
 """Growing a volume, and telling how full it is."""
 
-import asyncio
-import functools
 import os
 from dataclasses import dataclass, replace
 
-from libs.core.errors import NotFound
+from libs.core.errors import InUse, NotFound
 from libs.nvmeof import filesystems
-from libs.nvmeof.blockdev import read_size
 from libs.nvmeof.errors import HostHangs, NoDevice
 from libs.nvmeof.model import BlockDevice
 from services.node.plan.condition import Condition
@@ -16,10 +13,10 @@ from services.node.volume import Record
 from services.node.workflow.converge import Convergence
 from services.node.workflow.desk import Desk
 from services.node.workflow.health import Health
+from services.node.workflow.sizes import wait_for_size
 
 _GROW_SECONDS = 30.0
 """How long the device may take to show a size that the controller has given it already."""
-_POLL_SECONDS = 0.1
 _STAT_SECONDS = 10.0
 
 
@@ -95,10 +92,13 @@ async def expand(desk: Desk, record: Record, size: int) -> int:
         NoDevice: the device does not show that size.
         RdsCsiError: the volume is not in order, or the filesystem could not grow.
     """
-    device = await _wait_for_size(desk, record, size)
+    device = await wait_for_size(desk, record.use.nqn, size, _GROW_SECONDS)
+    if device is None:
+        raise NoDevice("the volume is not connected, so it cannot grow here now")
+    if device.size < size:
+        raise NoDevice(f"the device does not show the {size} bytes that the volume is to have")
     if not record.use.is_block and not record.use.is_read_only:
-        await Convergence(desk, record, grown=True).run()
-        await filesystems.grow(device, record.use.fs_type, record.use.staging)
+        device = await _grow(desk, record)
     if record.use.size is not None and device.size > record.use.size:
         # From now on a smaller device is not the whole volume.
         known = desk.records.get(record.volume) or record
@@ -106,20 +106,11 @@ async def expand(desk: Desk, record: Record, size: int) -> int:
     return device.size
 
 
-async def _wait_for_size(desk: Desk, record: Record, size: int) -> BlockDevice:
+async def _grow(desk: Desk, record: Record) -> BlockDevice:
     try:
-        async with asyncio.timeout(_GROW_SECONDS):
-            while True:
-                await desk.fabrics.rescan(record.use.nqn)
-                device = usable_device(await desk.fabrics.find(record.use.nqn))
-                if device is None:
-                    raise NoDevice("the volume is not connected, so it cannot grow here now")
-                look = functools.partial(read_size, device)
-                actual = await desk.offload.run(device.path, look, limit=_STAT_SECONDS)
-                if actual >= size:
-                    return replace(device, size=actual)
-                await asyncio.sleep(_POLL_SECONDS)
-    except TimeoutError:
-        raise NoDevice(
-            f"the device does not show the {size} bytes that the volume is to have"
-        ) from None
+        device = await Convergence(desk, record, grown=True).run()
+    except InUse as error:
+        # The kubelet takes FAILED_PRECONDITION for "never while it is in use", and gives up.
+        raise NoDevice(error.message, detail=error.detail) from error
+    await filesystems.grow(device, record.use.fs_type, record.use.staging)
+    return device

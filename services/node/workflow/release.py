@@ -33,9 +33,15 @@ async def release_device(desk: Desk, volume: VolumeId, record: Record | None) ->
         connections = [found] if found else []
     else:
         suffix = f":{volume.slot.text}"
+        others = {each.use.nqn.text for each in desk.records.all()}
         connections = [
-            each for each in await desk.fabrics.list_connections() if each.nqn.endswith(suffix)
+            each
+            for each in await desk.fabrics.list_connections()
+            if each.nqn.endswith(suffix) and each.nqn not in others
         ]
+        if len(connections) > 1:
+            log.warning("several connections may be this volume's, and stay", volume=volume.text)
+            return
     for connection in connections:
         await disconnect(desk, connection, record.paths if record else ())
 
@@ -53,6 +59,11 @@ async def disconnect(desk: Desk, connection: Connection, paths: Sequence[str] = 
         HostHangs: the kernel did not do it in time.
     """
     device = connection.device
+    if not connection.is_certain:
+        raise NoDevice(
+            f"subsystem {connection.nqn} has disks of which none is certainly the volume: it stays "
+            "connected"
+        )
     if device is not None:
         users = await find_needs(desk, device, paths)
         if users:
@@ -74,6 +85,7 @@ async def find_needs(desk: Desk, device: BlockDevice, paths: Sequence[str] = ())
 
     Raises:
         HostHangs: the host does not say in time.
+        NoDevice: it has gone, or another one is in its place.
     """
     mounts = (await desk.mounter.read_table()).of_device(device.path, device.number)
     if mounts:
@@ -97,10 +109,7 @@ async def find_needs(desk: Desk, device: BlockDevice, paths: Sequence[str] = ())
             return ("a mount in another mount namespace, or another block device, holds it",)
         return users
 
-    try:
-        return await desk.offload.run(device.path, look, limit=_LOOK_SECONDS)
-    except NoDevice:
-        return ()  # it has gone meanwhile
+    return await desk.offload.run(device.path, look, limit=_LOOK_SECONDS)
 
 
 async def _flush(desk: Desk, device: BlockDevice) -> None:

@@ -5,11 +5,19 @@ import contextlib
 import os
 from dataclasses import replace
 from pathlib import Path
-from uuid import UUID
 
 import structlog
 
-from libs.core.errors import Conflict, InUse, NotFound, RdsCsiError
+from libs.core.errors import (
+    Busy,
+    Conflict,
+    Exhausted,
+    InUse,
+    NotFound,
+    OutcomeUnknown,
+    RdsCsiError,
+    Unreachable,
+)
 from libs.core.ids import VolumeId
 from libs.core.secret import Secret
 from libs.nvmeof.blockdev import erase_unfinished
@@ -19,14 +27,18 @@ from libs.nvmeof.mounter import drop_unplaced_node, node_number
 from services.node.plan.stage import usable_device
 from services.node.plan.undo import check_publication, check_unpublished
 from services.node.volume import Publication, Record, Use
-from services.node.workflow.converge import Convergence
+from services.node.workflow.converge import Convergence, mark_formatted
 from services.node.workflow.desk import Desk
 from services.node.workflow.guard import Guard
 from services.node.workflow.release import release_device
+from services.node.workflow.revoked import drop_revoked, was_revoked
 
 log = structlog.get_logger(__name__)
 
 _ERASE_SECONDS = 30.0
+
+_NOT_FINAL = (Unreachable, OutcomeUnknown, Busy, Exhausted)
+"""After these the kubelet goes on: it asks again, or for everything to be undone."""
 
 
 class Volumes:
@@ -43,22 +55,66 @@ class Volumes:
             Conflict: it is staged otherwise already.
             RdsCsiError: it cannot be staged now, or not at all.
         """
-        known = self._desk.records.get(use.volume)
-        if known is not None and known.boot != self._desk.boot:
-            known = Record(known.use, known.begun)
-        if known is not None and not known.use.agrees_with(use):
-            if known.publications or await self._is_mounted(known):
-                raise Conflict(
-                    f"volume {use.volume} is staged at {known.use.staging} already, in another way"
-                )
-            if known.use.nqn != use.nqn:
-                await release_device(self._desk, use.volume, known)
-            known = Record(use, known.begun)
+        held = await self._attachment(use.volume)
+        known = await self._still_true(use, held)
+        began_bare = known is None or not (known.publications or await self._is_mounted(known))
         if secret is not None:
             self._desk.secrets[use.volume] = secret
-        record = replace(known or Record(use), use=use, boot=self._desk.boot)
+        record = replace(
+            known or Record(use),
+            use=use,
+            boot=self._desk.boot,
+            attachment=held or (known.attachment if known else ""),
+        )
         await self._desk.records.put(record)
-        await self._guard.run(use.volume, lambda: Convergence(self._desk, record).run())
+        try:
+            await self._guard.run(use.volume, lambda: Convergence(self._desk, record).run())
+        except Exception as error:
+            if began_bare and not isinstance(error, _NOT_FINAL):
+                await self._take_back(use, error)
+            raise
+
+    async def _attachment(self, volume: VolumeId) -> str:
+        try:
+            return await self._desk.cluster.attachment(volume) or ""
+        except Unreachable as error:
+            log.warning("not known under which attachment", volume=volume.text, why=error.message)
+            return ""
+
+    async def _still_true(self, use: Use, held: str) -> Record | None:
+        """Return what is known of a volume, as far as it still counts."""
+        desk, known = self._desk, self._desk.records.get(use.volume)
+        if known is None:
+            return None
+        if known.boot != desk.boot:
+            return Record(known.use, known.begun)
+        if held and known.attachment and held != known.attachment:
+            await drop_revoked(desk, known)
+            return Record(known.use, known.begun)
+        if known.use.agrees_with(use):
+            return known
+        if known.publications or await self._is_mounted(known):
+            raise Conflict(
+                f"volume {use.volume} is staged at {known.use.staging} already, in another way"
+            )
+        if known.use.nqn != use.nqn:
+            await release_device(desk, use.volume, known)
+        return Record(use, known.begun)
+
+    async def _take_back(self, use: Use, error: Exception) -> None:
+        """Undo a stage that failed for good: the kubelet asks for no NodeUnstage after that.
+
+        Raises:
+            Unreachable: it cannot be undone yet, so the answer must not be final.
+        """
+        try:
+            await self._undo(use.volume, use.staging)
+        except RdsCsiError as problem:
+            why = error.message if isinstance(error, RdsCsiError) else "an internal error"
+            raise Unreachable(
+                f"{why}; and what was done for it cannot be undone yet: {problem.message}",
+                detail=problem.detail,
+            ) from error
 
     async def publish(self, volume: VolumeId, wanted: Publication, asked: Use) -> None:
         """Show a staged volume at another path.
@@ -73,21 +129,43 @@ class Volumes:
             InUse: it is not staged, or may be published at one path only, and is at another.
             RdsCsiError: it cannot be published now.
         """
-        record = self._desk.records.get(volume)
-        record = check_publication(record, volume, wanted, asked)
+        record = self._current(volume)
+        alive = await self._alive(record) if record else frozenset()
+        record = check_publication(record, volume, wanted, asked, alive)
         fresh = record.at(wanted.path) is None
         if (await self._desk.mounter.read_table()).at(wanted.path) is None:
             await asyncio.to_thread(_prepare, Path(wanted.path), record.use)
         record = record.with_publication(wanted)
         await self._desk.records.put(record)
         try:
-            await self._guard.run(volume, lambda: Convergence(self._desk, record, grown=True).run())
-        except RdsCsiError:
-            if fresh:
-                # Nobody will take back what nobody was given.
-                with contextlib.suppress(RdsCsiError):
-                    await self.unpublish(volume, wanted.path)
+            await self._guard.watch(
+                volume, lambda: Convergence(self._desk, record, grown=True).run()
+            )
+        except Exception as error:
+            if fresh and not isinstance(error, _NOT_FINAL):
+                await self._take_back_publication(volume, wanted.path, error)
             raise
+
+    async def _take_back_publication(self, volume: VolumeId, path: str, error: Exception) -> None:
+        """Undo a publication that failed for good: nobody will take back what nobody was given."""
+        try:
+            await self.unpublish(volume, path)
+        except RdsCsiError as problem:
+            raise Unreachable(
+                f"the volume cannot be published, and not taken back yet: {problem.message}",
+                detail=problem.detail,
+            ) from error
+
+    def _current(self, volume: VolumeId) -> Record | None:
+        """Return the record of a volume that was staged since the host was booted."""
+        record = self._desk.records.get(volume)
+        return record if record is not None and record.boot == self._desk.boot else None
+
+    async def _alive(self, record: Record) -> frozenset[str]:
+        """Return the publications of which there still is something."""
+        table = await self._desk.mounter.read_table()
+        nodes = await asyncio.to_thread(_nodes, record) if record.use.is_block else set()
+        return frozenset(nodes | {path for path in record.paths[1:] if table.at(path)})
 
     async def unpublish(self, volume: VolumeId, target: str) -> None:
         """Undo a publication, whatever there is of it.
@@ -119,25 +197,30 @@ class Volumes:
             InUse: it is still published, or something uses it.
             RdsCsiError: it cannot be undone now.
         """
+        await self._undo(volume, staging)
+        self._desk.secrets.pop(volume, None)
+        self._guard.forget(volume)
+
+    async def _undo(self, volume: VolumeId, staging: str) -> None:
         desk = self._desk
         record = desk.records.get(volume)
         table = await desk.mounter.read_table()
-        mount = table.at(staging)
         if record is not None:
-            alive = {each.path for each in record.publications if table.at(each.path)}
-            nodes = await asyncio.to_thread(_nodes, record) if record.use.is_block else set()
             mounted = record.use.is_block or table.at(record.use.staging) is not None
-            check_unpublished(record, staging, alive | nodes, mounted=mounted)
-        if mount is not None:
+            check_unpublished(record, staging, await self._alive(record), mounted=mounted)
+            if record.boot == desk.boot and await was_revoked(desk, record):
+                await drop_revoked(desk, record)
+        if (await desk.mounter.read_table()).at(staging) is not None:
             await self._unmount(volume, staging)
             if record is not None and record.begun:
-                await self._mark(record)
-        elif record is not None and record.begun:
-            await self._erase_unfinished(record, record.begun)
+                await mark_formatted(desk, record, f"{record.use.fs_type} {record.begun}")
+        elif record is not None and record.begun and not await self._is_erased(record):
+            # Only the record says whose the half-made filesystem is. It waits for the next stage.
+            await release_device(desk, volume, record)
+            await desk.records.put(Record(record.use, record.begun))
+            return
         await release_device(desk, volume, record)
         await desk.records.drop(volume)
-        desk.secrets.pop(volume, None)
-        self._guard.forget(volume)
 
     async def _unmount(self, volume: VolumeId, staging: str) -> None:
         desk, ok = self._desk, False
@@ -151,22 +234,19 @@ class Volumes:
         finally:
             desk.counts.mounted("unmount", ok=ok)
 
-    async def _mark(self, record: Record) -> None:
-        text = f"{record.use.fs_type} {record.begun}"
-        await self._desk.records.mark_formatted(record.volume, text)
-        with contextlib.suppress(RdsCsiError):
-            await self._desk.cluster.mark_formatted(record.volume, text)
-
-    async def _erase_unfinished(self, record: Record, begun: UUID) -> None:
-        """Erase what a killed mkfs left: without the record, nobody could tell whose it is."""
+    async def _is_erased(self, record: Record) -> bool:
+        """Erase what a killed mkfs left, if it did; return whether nothing can be left of it."""
         connection = await self._desk.fabrics.find(record.use.nqn)
-        device = usable_device(connection)
-        if device is None or connection is None or connection.state is not LinkState.LIVE:
-            return
-        with contextlib.suppress(DeviceInUse, NoDevice):  # it was finished, or never begun
+        device, begun = usable_device(connection), record.begun
+        if device is None or begun is None:
+            return False
+        if connection is None or connection.state is not LinkState.LIVE:
+            return False
+        with contextlib.suppress(DeviceInUse):  # it was finished, or never begun
             await self._desk.offload.run(
                 record.use.nqn.text, lambda: erase_unfinished(device, begun), limit=_ERASE_SECONDS
             )
+        return True
 
     async def _is_mounted(self, record: Record) -> bool:
         if record.use.is_block:
@@ -179,7 +259,7 @@ class Volumes:
         Raises:
             NotFound: it is not.
         """
-        record = self._desk.records.get(volume)
+        record = self._current(volume)
         if record is None or (path != record.use.staging and record.at(path) is None):
             raise NotFound(f"volume {volume} is not on this node at {path}")
         return record

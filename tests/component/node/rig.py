@@ -94,7 +94,8 @@ def write_safely(path: Path, text: str) -> None:
 
 
 def mount_table() -> MountTable:
-    return MountTable.parse(Path("/proc/self/mountinfo").read_text())
+    table = Path("/proc/self/mountinfo").read_bytes()
+    return MountTable.parse(table.decode(errors="backslashreplace"))
 
 
 @dataclasses.dataclass

@@ -124,6 +124,9 @@ async def test_a_filesystem_other_than_the_asked_one_is_refused_and_left_alone(
     assert status is Status.FAILED_PRECONDITION
     assert "it has ext4 on it" in text
     assert image.read_bytes() == before
+    # After a final answer the kubelet asks for nothing more: nothing may be left.
+    assert rig.loops() == []
+    assert rig.desk.records.all() == ()
 
 
 async def test_a_volume_that_was_formatted_and_looks_empty_is_not_formatted_again(

@@ -40,21 +40,21 @@ def attachment(node: str = NODE, **metadata: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("item", "expected"),
     [
-        (attachment(), True),
-        (attachment("worker-2"), False),
-        (attachment() | {"status": {"attached": False}}, False),
-        (attachment() | {"status": {}}, False),
-        (attachment(deletionTimestamp="2026-11-21T00:00:00Z"), False),
+        (attachment(uid="one"), "one"),
+        (attachment("worker-2"), None),
+        (attachment() | {"status": {"attached": False}}, None),
+        (attachment() | {"status": {}}, None),
+        (attachment(deletionTimestamp="2026-11-21T00:00:00Z"), None),
     ],
     ids=["attached", "to another node", "not attached", "pending", "being detached"],
 )
 async def test_only_an_attachment_that_holds_makes_a_volume_ours(
-    tmp_path: Path, item: dict[str, Any], *, expected: bool
+    tmp_path: Path, item: dict[str, Any], expected: str | None
 ) -> None:
     async with open_world(tmp_path) as (api, cluster):
         await api.put(VOLUME_ATTACHMENTS, item)
 
-        assert await cluster.is_attached(VOLUME) is expected
+        assert await cluster.attachment(VOLUME) == expected
 
 
 async def test_an_api_that_fails_says_neither_yes_nor_no(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ async def test_an_api_that_fails_says_neither_yes_nor_no(tmp_path: Path) -> None
         api.broken = (500, "oops")
 
         with pytest.raises(Unreachable):
-            await cluster.is_attached(VOLUME)
+            await cluster.attachment(VOLUME)
 
 
 def test_an_attachment_has_the_name_that_the_cluster_gives_it() -> None:

@@ -1,33 +1,23 @@
 """What went stale is noticed, repaired where nothing uses it, and otherwise left alone."""
 
 import asyncio
-import contextlib
-import socket
 import subprocess
-import threading
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
-import aiohttp
 import pytest
-from grpclib.const import Status
 
-from libs.core.ids import Nqn, VolumeId
 from libs.csikit.keylock import open_keyed_tasks
-from libs.nvmeof.errors import HostHangs
 from libs.nvmeof.model import LinkState
+from libs.nvmeof.mountinfo import PLACEHOLDER
+from libs.nvmeof.process import run_tool
 from services.node.adapters.cluster import NoCluster
-from services.node.adapters.loop import LoopFabrics
-from services.node.ports import Marks, Reason
+from services.node.ports import Reason
 from services.node.workflow.guard import Guard
 from services.node.workflow.health import Health
-from tests.component.controller.rig import error_of
 from tests.component.node.rig import (
     NAME,
-    PREFIX,
     NodeRig,
-    clean_host,
     holding,
     mount_table,
     mounted,
@@ -36,91 +26,29 @@ from tests.component.node.rig import (
     raw,
     write_safely,
 )
-from tests.fakes.faulty_fabrics import FaultyFabrics
+from tests.component.node.ward import NQN, VOLUME, Ward, condition_of
 
 pytestmark = needs_mounts
 
-NQN = Nqn.parse(f"{PREFIX}:{NAME}")
-VOLUME = VolumeId.parse(NAME)
+
+def top_source(path: Path) -> str:
+    """Return what is mounted on top at a path; nothing if nothing is."""
+    mount = mount_table().at(str(path))
+    return mount.source if mount else ""
 
 
-@dataclass
-class ToldCluster:
-    """A cluster that keeps what it is told."""
-
-    told: list[tuple[Reason, str]] = field(default_factory=list)
-    marks: Marks | None = None
-    attached: bool = True
-
-    async def announce(self, host_nqn: Nqn) -> None:
-        pass
-
-    async def is_attached(self, volume: VolumeId) -> bool:  # noqa: ARG002
-        return self.attached
-
-    async def read_marks(self, volume: VolumeId) -> Marks | None:  # noqa: ARG002
-        return self.marks
-
-    async def mark_formatted(self, volume: VolumeId, text: str) -> None:  # noqa: ARG002
-        self.marks = replace(self.marks or Marks(), formatted=text)
-
-    def tell(self, volume: VolumeId, reason: Reason, text: str) -> None:  # noqa: ARG002
-        self.told.append((reason, text))
-
-    @property
-    def reasons(self) -> list[Reason]:
-        return [reason for reason, _ in self.told]
-
-
-@dataclass
-class Ward:
-    """A plugin whose connections break on demand, and its rounds, one at a time."""
-
-    rig: NodeRig
-    fabrics: FaultyFabrics
-    cluster: ToldCluster
-    health: Health
-
-    async def check(self) -> str:
-        """Go round once; return the condition of the volume, empty where it is in order."""
-        record = self.rig.desk.records.get(VOLUME)
-        assert record is not None
-        condition = await self.health.check(record)
-        return condition.text if condition.abnormal else ""
-
-
-@pytest.fixture
-async def ward(host: Path) -> AsyncIterator[Ward]:
-    async with contextlib.AsyncExitStack() as stack:
-        (host / "images").mkdir()
-        inner = LoopFabrics(host / "images", (PREFIX,))
-        fabrics = await stack.enter_async_context(FaultyFabrics(inner))
-        stack.enter_context(clean_host(host / "kubelet", host / "images"))
-        cluster = ToldCluster()
-        rig = await stack.enter_async_context(
-            open_rig(host, fabrics, cluster, metrics_address=f"127.0.0.1:{free_port()}")
-        )
-        desk = replace(rig.desk, pauses=(0.0, 0.0, 0.0))
-        tasks = await stack.enter_async_context(open_keyed_tasks(5.0))
-        yield Ward(rig, fabrics, cluster, Health(desk, Guard(cluster), tasks))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-async def scrape(rig: NodeRig) -> str:
-    url = f"http://{rig.settings.metrics_address}/metrics"
-    async with aiohttp.ClientSession() as session, session.get(url) as answer:
-        return await answer.text()
-
-
-async def condition_of(rig: NodeRig) -> tuple[bool, str]:
-    condition = (await rig.stats()).volume_condition
-    assert condition is not None
-    return condition.abnormal, condition.message
+async def other_node_writes(rig: NodeRig, name: str, text: str) -> None:
+    """Mount the volume's file through a loop device of its own, as another node does."""
+    point = rig.images.parent / "other"
+    await asyncio.to_thread(point.mkdir)
+    image = str(rig.images / f"{NAME}.img")
+    loop = (await run_tool(("losetup", "-f", "--show", image), limit=10)).out.strip()
+    try:
+        await run_tool(("mount", loop, str(point)), limit=10)
+        await asyncio.to_thread(write_safely, point / name, text)
+        await run_tool(("umount", str(point)), limit=10)
+    finally:
+        await run_tool(("losetup", "-d", loop), limit=10)
 
 
 @pytest.mark.parametrize("fs_type", ["ext4", "xfs", "btrfs"])
@@ -138,7 +66,7 @@ async def test_a_mount_of_a_disk_that_was_renumbered_is_repaired_with_its_data(
     assert before[0]
     assert "under another name" in before[1]
     assert after == ""
-    assert {mount.source for mount in ward.rig.mounts()} == {device.path}
+    assert top_source(ward.rig.staging()) == top_source(target) == device.path
     assert (target / "data").read_text() == "kept"
     assert ward.cluster.reasons == [Reason.STALE_MOUNT, Reason.RECOVERED]
 
@@ -235,15 +163,14 @@ async def test_a_connection_that_the_kernel_is_trying_again_is_left_to_it(ward: 
 async def test_a_volume_that_was_given_to_another_node_is_not_mounted_again(ward: Ward) -> None:
     await ward.rig.stage()
     await ward.fabrics.renumber(NQN)
-    mounts = ward.rig.mounts()
-    ward.cluster.attached = False
+    ward.cluster.attached = None
 
     await ward.check()
     await ward.check()
 
-    assert ward.rig.mounts() == mounts
-    assert ward.cluster.reasons == [Reason.STALE_MOUNT, Reason.RECOVERY_FAILED]
-    assert "another node may have it" in ward.cluster.told[1][1]
+    assert ward.rig.mounts() == []
+    assert ward.cluster.reasons == [Reason.STALE_MOUNT]
+    assert "another node may have it" in ward.cluster.told[0][1]
 
 
 async def test_after_a_reboot_nothing_is_mounted_before_the_kubelet_says_so(host: Path) -> None:
@@ -275,101 +202,48 @@ async def test_what_stays_wrong_is_told_once(ward: Ward) -> None:
     assert ward.cluster.reasons == [Reason.CONNECTION_LOST]
 
 
-async def test_a_volume_that_fails_three_times_is_left_alone_until_somebody_resets_it(
-    ward: Ward,
-) -> None:
-    ward.cluster.marks = Marks()
-    ward.fabrics.fail_connects(3)
-    failures = [await error_of(ward.rig.stage()) for _ in range(3)]
-
-    suspended = await error_of(ward.rig.stage())
-    connects = ward.fabrics.counts.connects
-    ward.cluster.marks = Marks(reset="2026-11-21 mended")
+async def test_a_volume_that_another_node_wrote_to_meanwhile_is_mounted_afresh(ward: Ward) -> None:
     await ward.rig.stage()
-
-    assert {status for status, _ in failures} == {Status.UNAVAILABLE}
-    assert suspended[0] is Status.UNAVAILABLE
-    assert "failed 3 times in a row" in suspended[1]
-    assert connects == 3
-    assert Reason.BREAKER_OPEN in ward.cluster.reasons
-
-
-async def test_a_volume_that_was_formatted_by_another_node_is_not_formatted_again(
-    ward: Ward,
-) -> None:
-    ward.cluster.marks = Marks(formatted="ext4 on another node")
-
-    status, text = await error_of(ward.rig.stage())
-
-    assert status is Status.FAILED_PRECONDITION
-    assert "ext4 on another node" in text
-    assert not any((ward.rig.images / f"{NAME}.img").read_bytes())
-
-
-async def test_a_new_volume_is_marked_as_formatted(ward: Ward) -> None:
-    ward.cluster.marks = Marks()
+    write_safely(ward.rig.staging() / "mine", "old")
+    await ward.fabrics.vanish(NQN)
+    await other_node_writes(ward.rig, "theirs", "new")
+    ward.cluster.attached = "second"
 
     await ward.rig.stage()
+    seen = (ward.rig.staging() / "theirs").read_text()
+    await ward.rig.unstage()
 
-    assert ward.cluster.marks.formatted.startswith("ext4 ")
-
-
-async def test_a_device_that_cannot_be_read_is_never_formatted(ward: Ward) -> None:
-    image = ward.rig.image(64 * 2**20)
-    await ward.rig.stage(raw())
-    await ward.fabrics.break_reads(NQN)
-    await ward.rig.desk.records.drop(VOLUME)
-
-    status, text = await error_of(ward.rig.stage(size=64 * 2**20))
-    await ward.fabrics.mend_reads(NQN)
-
-    assert status is Status.FAILED_PRECONDITION
-    assert "cannot be read" in text
-    assert not any(image.read_bytes())
+    image = str(ward.rig.images / f"{NAME}.img")
+    checked = await run_tool(("e2fsck", "-fn", image), limit=30, allowed=None)
+    assert seen == "new"
+    assert checked.code == 0, checked.text
 
 
-async def test_calls_for_one_volume_do_not_meet_and_other_volumes_do_not_wait(ward: Ward) -> None:
-    other = NAME[:-1] + "2"
-    await ward.rig.stage(name=other)
-    gate = ward.fabrics.hold_connects()
-    first = asyncio.ensure_future(ward.rig.stage())
-    async with asyncio.timeout(5):
-        await gate.reached.wait()
-
-    status, _ = await error_of(ward.rig.stage())
-    await ward.rig.publish(name=other)
-    gate.opened.set()
-    await first
-
-    assert status is Status.ABORTED
-    assert len(ward.rig.mounts()) == 3
-
-
-async def test_stats_of_a_mount_that_hangs_answer_in_time_and_say_so(ward: Ward) -> None:
+async def test_while_a_mount_is_repaired_nobody_can_write_below_it(ward: Ward) -> None:
     await ward.rig.stage()
-    path = str(ward.rig.staging())
-    hung = threading.Event()
-    waiting = asyncio.ensure_future(ward.rig.desk.offload.run(path, hung.wait, limit=0.01))
-    with pytest.raises(HostHangs):
-        await waiting
-
-    during = await ward.rig.stats()
-    hung.set()
-
-    assert during.volume_condition is not None
-    assert during.volume_condition.abnormal
-    assert "does not answer" in during.volume_condition.message
-    assert list(during.usage) == []
-
-
-async def test_what_happened_is_counted(ward: Ward) -> None:
-    await ward.rig.stage()
+    target = await ward.rig.publish()
     await ward.fabrics.renumber(NQN)
+    seen: list[str] = []
+    ward.cluster.asked = lambda: seen.append(top_source(target))
+
     await ward.check()
 
-    text = await scrape(ward.rig)
+    assert PLACEHOLDER in seen
+    assert "" not in seen
 
-    assert 'rds_csi_nvme_connects_total{result="success"} 1' in text
-    assert 'rds_csi_mount_operations_total{operation="mount",result="success"} 2' in text
-    assert "rds_csi_stale_mounts_detected_total 1" in text
-    assert 'rds_csi_stale_recoveries_total{result="success"} 1' in text
+
+async def test_a_volume_in_use_that_was_taken_away_is_told_of_and_not_torn_away(
+    ward: Ward,
+) -> None:
+    await ward.rig.stage()
+    target = await ward.rig.publish()
+    ward.cluster.attached = None
+    ward.fabrics.set_state(NQN, LinkState.CONNECTING)
+
+    async with holding(target / "open"):
+        await ward.check()
+        kept = len(ward.rig.mounts())
+
+    assert kept == 2
+    assert ward.cluster.reasons == [Reason.STALE_MOUNT, Reason.RECOVERY_FAILED]
+    assert "still in use here" in ward.cluster.told[1][1]

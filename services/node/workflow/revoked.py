@@ -1,0 +1,99 @@
+"""Volumes that were taken from this node: what it has of them must reach the device no more.
+
+Another node may have written meanwhile. What is left in memory here, or queued for a connection
+that comes back, would be written over that.
+"""
+
+from collections.abc import Sequence
+
+import structlog
+
+from libs.core.errors import InUse, Unreachable
+from libs.nvmeof.errors import DeviceInUse, HostHangs
+from libs.nvmeof.mountinfo import Mount
+from services.node.volume import Record
+from services.node.workflow.desk import Desk
+from services.node.workflow.release import find_needs
+
+log = structlog.get_logger(__name__)
+
+_LOOK_SECONDS = 15.0
+
+
+class NotOurs(InUse):
+    """The cluster does not mean this node to have a volume."""
+
+
+async def is_revoked(desk: Desk, record: Record) -> bool:
+    """Whether a volume was certainly taken from this node since it was staged.
+
+    Raises:
+        Unreachable: the cluster does not answer.
+    """
+    if not record.attachment:
+        return False
+    return await desk.cluster.attachment(record.volume) != record.attachment
+
+
+async def check_ours(desk: Desk, record: Record) -> None:
+    """Check that this node may touch a volume without being asked to.
+
+    Raises:
+        NotOurs: it may not.
+        Unreachable: the cluster does not answer.
+    """
+    held = await desk.cluster.attachment(record.volume)
+    if held is None or (record.attachment and held != record.attachment):
+        raise NotOurs(
+            "the volume is not attached to this node any more: it is not connected or mounted "
+            "again here, because another node may have it"
+        )
+
+
+async def was_revoked(desk: Desk, record: Record) -> bool:
+    """Tell the same where a cluster that does not answer must hold nothing up."""
+    try:
+        return await is_revoked(desk, record)
+    except Unreachable as error:
+        log.warning("not known whose a volume is", volume=record.volume.text, why=error.message)
+        return False
+
+
+async def drop_revoked(desk: Desk, record: Record) -> None:
+    """Take down what this node has of a volume that is not its own any more.
+
+    The connection goes first, so that nothing which waits in memory is written.
+
+    Raises:
+        DeviceInUse: something uses it; the pods have to end first.
+        RdsCsiError: the host did not do it.
+    """
+    table = await desk.mounter.read_table()
+    mounts = [mount for path in reversed(record.paths) if (mount := table.at(path))]
+    users = await _find_users(desk, record, mounts)
+    if users:
+        raise DeviceInUse(
+            f"volume {record.volume} was taken from this node, and is still in use here: "
+            f"{'; '.join(users[:5])}"
+        )
+    log.warning("a volume that was taken from this node is taken down", volume=record.volume.text)
+    try:
+        await desk.fabrics.ensure_disconnected(record.use.nqn)
+    except HostHangs as error:
+        log.info("the connection goes with its mounts", volume=record.volume.text, why=str(error))
+    for mount in mounts:
+        await desk.mounter.unmount(mount.point)
+    if await desk.fabrics.find(record.use.nqn) is not None:
+        await desk.fabrics.ensure_disconnected(record.use.nqn)
+
+
+async def _find_users(desk: Desk, record: Record, mounts: Sequence[Mount]) -> Sequence[str]:
+    if mounts:
+        last = mounts[-1]
+        return await desk.offload.run(
+            last.point, lambda: desk.find_users(last, record.paths), limit=_LOOK_SECONDS
+        )
+    connection = await desk.fabrics.find(record.use.nqn)
+    if connection is None or connection.device is None:
+        return ()
+    return await find_needs(desk, connection.device, record.paths)
