@@ -30,6 +30,9 @@ _GET_FREE = 0x4C82
 _DIRECT_IO = 16
 """Numbers of include/uapi/linux/loop.h."""
 
+_BLKROSET = 0x125D
+"""Likewise of include/uapi/linux/fs.h."""
+
 _CONFIG = struct.Struct("=II5Q4I64s64s32s2Q8Q")
 """`struct loop_config` there: descriptor, block size, `struct loop_info64`, reserved."""
 
@@ -82,6 +85,8 @@ def attach(file: int) -> BlockDevice:
         try:
             with _opened(_node(number)) as descriptor:
                 fcntl.ioctl(descriptor, _CONFIGURE, config)
+                # Unlike a namespace, a loop device that refused writes still does with a new file.
+                fcntl.ioctl(descriptor, _BLKROSET, struct.pack("i", 0))
                 loop = _read(SYS / "block" / f"loop{number}")
                 if loop is not None:
                     return loop.device

@@ -109,6 +109,8 @@ def read_device_number(link: str) -> tuple[int, int] | None:
         return None
     try:
         status = os.fstat(held)
+    except OSError:
+        return None  # XFS that was shut down says EIO of any file: one volume must not stop others
     finally:
         os.close(held)
     if not stat.S_ISBLK(status.st_mode):

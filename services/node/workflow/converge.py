@@ -12,7 +12,7 @@ import structlog
 from libs.core.errors import RdsCsiError, Refused
 from libs.nvmeof import filesystems
 from libs.nvmeof.blockdev import Hold, erase_unfinished, is_claimed, set_read_only
-from libs.nvmeof.errors import DeviceInUse, NoDevice, NotCertainlyEmpty
+from libs.nvmeof.errors import DeviceInUse, NoDevice
 from libs.nvmeof.model import BlockDevice
 from libs.nvmeof.mounter import make_node, node_number
 from libs.nvmeof.mountopts import merge_options
@@ -20,8 +20,12 @@ from services.node.plan import stage as steps
 from services.node.plan.stage import Seen, next_step, usable_device
 from services.node.volume import Publication, Record
 from services.node.workflow.desk import Desk
+from services.node.workflow.formatting import (
+    check_never_formatted,
+    mark_formatted,
+    wait_until_unused,
+)
 from services.node.workflow.observe import look, observe
-from services.node.workflow.release import find_needs
 from services.node.workflow.sizes import wait_for_size
 
 log = structlog.get_logger(__name__)
@@ -252,37 +256,22 @@ class Convergence:
         if held:
             raise DeviceInUse(f"{step.reason}; something on this node still holds {old.path}")
 
-    # Formatting: once in a volume's life
-
     async def _format(self, device: BlockDevice) -> None:
+        """Make the filesystem, with its UUID in the record before the first byte is written."""
         use, desk = self._record.use, self._desk
-        await self._check_never_formatted()
-        await self._check_unused(device)
+        await check_never_formatted(desk, use.volume)
+        await wait_until_unused(desk, device)
+        found, claimed = await look(desk, self._record, device)
+        if claimed or self._done.probe != replace(found, nqn=use.nqn.text):
+            # What used it meanwhile, such as the mkfs of a plugin that was killed, has changed it.
+            self._done = replace(self._done, probe=None)
+            return
         uuid = uuid4()
         self._record = replace(self._record, begun=uuid)
         await desk.records.put(self._record)
         log.info("formatting", volume=use.volume.text, fs_type=use.fs_type, device=device.path)
         await filesystems.make(device, use.fs_type, uuid, use.mkfs_options)
         self._done = replace(self._done, probe=None, checked=True)
-
-    async def _check_never_formatted(self) -> None:
-        volume = self._record.volume
-        marks = await self._desk.cluster.read_marks(volume)
-        formatted = marks.formatted if marks else ""
-        formatted = formatted or await self._desk.records.was_formatted(volume)
-        if formatted:
-            raise NotCertainlyEmpty(
-                f"the device is empty, but the volume was formatted before ({formatted}): its data "
-                "is missing. It is not formatted again while its mark is there"
-            )
-
-    async def _check_unused(self, device: BlockDevice) -> None:
-        """A mkfs whose plugin was killed may still run, and that of Btrfs holds no device."""
-        needs = await find_needs(self._desk, device)
-        if needs:
-            raise DeviceInUse(
-                f"no filesystem is made on {device.path} while it is in use: {'; '.join(needs[:5])}"
-            )
 
     async def _settle_formatting(self) -> None:
         """Keep with the volume that it has a filesystem, now that this has been mounted."""
@@ -294,17 +283,3 @@ class Convergence:
         if await mark_formatted(self._desk, record, f"{record.use.fs_type} {uuid or ''}".strip()):
             self._record = replace(record, begun=None, is_marked=True)
             await self._desk.records.put(self._record)
-
-
-async def mark_formatted(desk: Desk, record: Record, text: str) -> bool:
-    """Keep with a volume that it has been formatted; return whether that is certain now."""
-    volume = record.volume
-    try:
-        await desk.records.mark_formatted(volume, text)
-        marks = await desk.cluster.read_marks(volume)
-        if marks is not None and not marks.formatted:
-            await desk.cluster.mark_formatted(volume, text)
-    except RdsCsiError as error:
-        log.warning("not marked as formatted yet", volume=volume.text, why=error.message)
-        return False
-    return True

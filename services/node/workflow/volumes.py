@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,15 +20,16 @@ from libs.core.errors import (
 from libs.core.ids import VolumeId
 from libs.core.secret import Secret
 from libs.nvmeof.blockdev import erase_unfinished
-from libs.nvmeof.errors import DeviceInUse, NoDevice
+from libs.nvmeof.errors import DeviceInUse
 from libs.nvmeof.model import LinkState
-from libs.nvmeof.mounter import drop_unplaced_node, node_number
 from services.node.plan.stage import usable_device
 from services.node.plan.undo import check_publication, check_unpublished
 from services.node.volume import Publication, Record, Use
-from services.node.workflow.converge import Convergence, mark_formatted
+from services.node.workflow.converge import Convergence
 from services.node.workflow.desk import Desk
+from services.node.workflow.formatting import mark_formatted
 from services.node.workflow.guard import Guard
+from services.node.workflow.places import find_nodes, prepare, remove
 from services.node.workflow.release import release_device
 from services.node.workflow.revoked import drop_revoked, was_revoked
 
@@ -134,7 +134,7 @@ class Volumes:
         record = check_publication(record, volume, wanted, asked, alive)
         fresh = record.at(wanted.path) is None
         if (await self._desk.mounter.read_table()).at(wanted.path) is None:
-            await asyncio.to_thread(_prepare, Path(wanted.path), record.use)
+            await asyncio.to_thread(prepare, Path(wanted.path), record.use)
         record = record.with_publication(wanted)
         await self._desk.records.put(record)
         try:
@@ -164,7 +164,7 @@ class Volumes:
     async def _alive(self, record: Record) -> frozenset[str]:
         """Return the publications of which there still is something."""
         table = await self._desk.mounter.read_table()
-        nodes = await asyncio.to_thread(_nodes, record) if record.use.is_block else set()
+        nodes = await asyncio.to_thread(find_nodes, record) if record.use.is_block else set()
         return frozenset(nodes | {path for path in record.paths[1:] if table.at(path)})
 
     async def unpublish(self, volume: VolumeId, target: str) -> None:
@@ -186,7 +186,7 @@ class Volumes:
                 ok = True
             finally:
                 desk.counts.mounted("unbind", ok=ok)
-        await asyncio.to_thread(_remove, Path(target))
+        await asyncio.to_thread(remove, Path(target))
         if record is not None and record.at(target):
             await desk.records.put(record.without(target))
 
@@ -263,46 +263,3 @@ class Volumes:
         if record is None or (path != record.use.staging and record.at(path) is None):
             raise NotFound(f"volume {volume} is not on this node at {path}")
         return record
-
-
-def _prepare(target: Path, use: Use) -> None:
-    """Make what a publication is put on; kubelet makes the directory above."""
-    try:
-        if use.is_block:
-            target.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-            taken = os.path.lexists(target) and not _is_node_or_empty(target)
-        else:
-            taken = False
-            target.mkdir(mode=0o750, parents=True, exist_ok=True)
-    except FileExistsError:
-        taken = True
-    except OSError as error:
-        raise NoDevice(f"{target} cannot be made", detail=repr(error)) from error
-    if taken:
-        raise Conflict(f"there is something else at {target}")
-
-
-def _remove(target: Path) -> None:
-    """Remove an empty directory, a device node or an empty file; anything else is not ours."""
-    try:
-        drop_unplaced_node(target)
-        if target.is_dir() and not target.is_symlink():
-            target.rmdir()
-        elif _is_node_or_empty(target):
-            target.unlink()
-        elif target.is_symlink() or target.exists():
-            raise InUse(f"what is at {target} is not the volume, and is left alone")
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise InUse(f"{target} cannot be removed", detail=repr(error)) from error
-
-
-def _is_node_or_empty(target: Path) -> bool:
-    if node_number(target) is not None:
-        return True
-    return target.is_file() and not target.is_symlink() and target.lstat().st_size == 0
-
-
-def _nodes(record: Record) -> set[str]:
-    return {each.path for each in record.publications if node_number(Path(each.path)) is not None}

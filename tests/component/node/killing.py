@@ -1,0 +1,302 @@
+"""A node plugin in a process of its own, killed at a chosen moment and started again."""
+
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import random
+import signal
+import stat
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from grpclib import GRPCError
+from grpclib.exceptions import StreamTerminatedError
+
+from libs.nvmeof.superblock import HEAD, parse_superblock
+from services.node.app import run
+from services.node.config import NodeSettings
+from tests.component.node.rig import Calls, flags, loops_below, mount_table, open_calls
+
+LOST = (OSError, StreamTerminatedError, GRPCError)
+"""What a caller sees whose server dies."""
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["services.node.app"])  # a start then costs no import
+
+
+# Children of the plugin, as /proc shows them
+
+
+def state_of(pid: int | str) -> tuple[str, int]:
+    """Return the state of a process, and its parent; `X` of one that is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return "X", 0
+    state, parent, *_ = text.rpartition(")")[2].split()
+    return state, int(parent)
+
+
+def has_ended(pid: int) -> bool:
+    return state_of(pid)[0] in {"X", "Z"}
+
+
+def name_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def opened_by(pid: int) -> list[str]:
+    """Return the loop devices that a process has open."""
+    with contextlib.suppress(OSError):
+        opened = [os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir()]  # noqa: PTH115
+        return [each for each in opened if each.startswith("/dev/loop")]
+    return []
+
+
+def freeze(pid: int) -> bool:
+    """Stop a process where it is; return whether there was one to stop."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+    while (state := state_of(pid)[0]) not in {"T", "X", "Z"}:
+        os.sched_yield()
+    return state == "T"
+
+
+class Children:
+    """The tools that a process starts."""
+
+    def __init__(self, parent: int) -> None:
+        self._parent = parent
+        self._own_name = name_of(parent)
+        self._seen = {name for name in os.listdir("/proc") if name.isdecimal()}  # noqa: PTH208
+        self.found: list[int] = []
+
+    def look(self) -> list[int]:
+        """Return all that were started since this was made, the latest last."""
+        for name in os.listdir("/proc"):  # noqa: PTH208 (names are all that is needed)
+            if name.isdecimal() and name not in self._seen:
+                self._seen.add(name)
+                if state_of(name)[1] == self._parent:
+                    self.found.append(int(name))
+        return self.found
+
+    def is_tool(self, pid: int) -> bool:
+        """Whether it is the tool by now, and not the plugin's fork that becomes it."""
+        return name_of(pid) != self._own_name
+
+
+def hold_mkfs(children: Children, stop: threading.Event) -> int:
+    """Have the next mkfs stand still in the middle of its work; return it, or 0 if told to stop."""
+    while not stop.is_set():
+        for each in children.look():
+            if name_of(each).startswith("mkfs") and opened_by(each) and freeze(each):
+                if _is_at_work(each):
+                    return each
+                os.kill(each, signal.SIGCONT)
+    return 0
+
+
+def _is_at_work(mkfs: int) -> bool:
+    for loop in opened_by(mkfs):
+        with Path(loop).open("rb") as device:
+            found = parse_superblock(device.read(HEAD))
+        return found is None or found.unfinished
+    return False
+
+
+# When and how it is killed
+
+
+class Ending(Enum):
+    """What becomes of the tool that runs when the plugin is killed."""
+
+    WITH_TOOL = "killed with its tool"
+    ALONE = "killed alone"
+    AFTER_TOOL = "killed after its tool"
+
+
+Death = Callable[[Children, int, threading.Event], bool]
+"""Kills a process, with the children that it has; returns whether it came to that."""
+
+
+def at_tool(number: int, ending: Ending) -> Death:
+    """Kill when the process has started, or has ended, its tool of this number."""
+
+    def wait(children: Children, pid: int, stop: threading.Event) -> bool:
+        while len(children.look()) <= number:
+            if stop.is_set():
+                return False
+        tool = children.found[number]
+        while not (has_ended(tool) if ending is Ending.AFTER_TOOL else children.is_tool(tool)):
+            os.sched_yield()
+        kill(children, pid, with_tools=ending is Ending.WITH_TOOL)
+        return True
+
+    return wait
+
+
+def after(seconds: float, *, with_tools: bool) -> Death:
+    """Kill at a moment that has to do with nothing."""
+
+    def wait(children: Children, pid: int, stop: threading.Event) -> bool:
+        time.sleep(seconds)
+        if stop.is_set():
+            return False
+        kill(children, pid, with_tools=with_tools)
+        return True
+
+    return wait
+
+
+def kill(children: Children, pid: int, *, with_tools: bool) -> None:
+    """Kill a process, and with it its children where a whole container dies."""
+    freeze(pid)  # so that it starts none meanwhile
+    tools = children.look()
+    os.kill(pid, signal.SIGKILL)
+    if with_tools:
+        for tool in tools:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(tool, signal.SIGKILL)
+        wait_until_ended(tools)
+
+
+def wait_until_ended(pids: Sequence[int], limit: float = 20.0) -> None:
+    deadline = time.monotonic() + limit
+    while not all(has_ended(pid) for pid in pids):
+        assert time.monotonic() < deadline, f"{[name_of(pid) for pid in pids]} did not end"
+        time.sleep(0.001)
+
+
+# The plugin
+
+
+@dataclass
+class Victim:
+    """A node plugin that can be started again; the kubelet calls it anew after each death."""
+
+    settings: NodeSettings
+    path: Path
+    process: BaseProcess | None = None
+    calls: Calls | None = None
+    deaths: int = 0
+    is_dead: bool = False
+    _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    async def start(self) -> Calls:
+        self.process = _CONTEXT.Process(target=run, args=(flags(self.settings), {}), daemon=True)
+        self.process.start()
+        self.calls = await self._stack.enter_async_context(open_calls(self.settings))
+        return self.calls
+
+    async def ready(self) -> Calls:
+        return self.calls or await self.start()
+
+    async def end(self) -> None:
+        await self._stack.aclose()
+        if self.process is not None:
+            self.process.kill()
+            await asyncio.to_thread(self.process.join, 10)
+
+    async def restart(self) -> Calls:
+        await self.end()
+        self.deaths += 1
+        self.is_dead = False
+        return await self.start()
+
+    @contextlib.asynccontextmanager
+    async def dying(self, death: Death | None) -> AsyncIterator[Children]:
+        """Have it die meanwhile; a call that is lost by that ends the block."""
+        assert self.process is not None
+        assert self.process.pid is not None
+        children, stop = Children(self.process.pid), threading.Event()
+        if death is None:
+            yield children
+            return
+        killer = asyncio.create_task(asyncio.to_thread(death, children, self.process.pid, stop))
+        try:
+            yield children
+        except LOST:
+            stop.set()
+            if not await killer:
+                raise
+        finally:
+            stop.set()
+            self.is_dead = await killer
+
+
+Step = Callable[[Calls], Awaitable[object]]
+
+
+async def live(victim: Victim, steps: Sequence[Step], death: Death | None, first: int = 0) -> None:
+    """Do all steps; where the plugin dies, start it again and repeat the step that it died in.
+
+    Args:
+        victim: the plugin.
+        steps: the calls.
+        death: when it dies.
+        first: the step with which waiting for that begins.
+    """
+    calls = await victim.ready()
+    for step in steps[:first]:
+        await step(calls)
+    left = list(steps[first:])
+    async with victim.dying(death) as children:
+        while left:
+            await left[0](calls)
+            left.pop(0)
+    if victim.is_dead:
+        calls = await victim.restart()
+    for step in left:
+        await _again(step, calls, children)
+
+
+async def _again(step: Step, calls: Calls, children: Children) -> None:
+    """Repeat a call, once more where a tool that has lost its plugin was still in the way."""
+    left = [pid for pid in children.found if not has_ended(pid)]
+    try:
+        await step(calls)
+    except GRPCError:
+        if not left:
+            raise
+        await asyncio.to_thread(wait_until_ended, left)
+        await step(calls)
+
+
+@contextlib.asynccontextmanager
+async def open_victim(settings: NodeSettings, path: Path) -> AsyncIterator[Victim]:
+    """Own a plugin, through all its lives."""
+    victim = Victim(settings, path)
+    await victim.start()
+    try:
+        yield victim
+    finally:
+        await victim.end()
+
+
+def leftovers(path: Path) -> list[str]:
+    """Return what a volume that was taken back must not leave."""
+
+    def find() -> Iterator[str]:
+        yield from (f"mount {mount.point}" for mount in mount_table().below(str(path)))
+        yield from (f"loop {loop}" for loop in loops_below(path / "images"))
+        yield from (f"record {each.name}" for each in (path / "state" / "volumes").iterdir())
+        yield from (f"temporary {each}" for each in path.rglob(".*.new"))
+        yield from (f"target {each}" for each in (path / "kubelet" / "pods").glob("*/*/*"))
+        for each in (path / "kubelet").rglob("*"):
+            if stat.S_ISBLK(each.lstat().st_mode):
+                yield f"device node {each}"
+
+    return list(find())
+
+
+def seeded(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311 (the same moments in every run)

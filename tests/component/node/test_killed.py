@@ -1,0 +1,305 @@
+"""Killed at any instruction and started again, the plugin ends where it would have come anyway."""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from grpclib.const import Status
+
+from libs.core.ids import Nqn, VolumeId
+from libs.nvmeof.model import Target
+from libs.nvmeof.mounter import make_node
+from services.node.adapters.records import open_records
+from services.node.volume import Publication, Record, Use
+from tests.component.controller.rig import error_of
+from tests.component.node.killing import (
+    Children,
+    Death,
+    Ending,
+    Step,
+    Victim,
+    after,
+    at_tool,
+    hold_mkfs,
+    kill,
+    leftovers,
+    live,
+    open_victim,
+    seeded,
+    wait_until_ended,
+)
+from tests.component.node.loops import run as tool
+from tests.component.node.rig import (
+    MIB,
+    NAME,
+    PREFIX,
+    SIZES,
+    Calls,
+    may_grow_ext4,
+    mounted,
+    needs_mounts,
+    open_rig,
+    raw,
+    settings_for,
+)
+
+pytestmark = needs_mounts
+
+KINDS = ("ext4", "xfs", "btrfs", "block")
+CONTENT = b"what must not be lost\n" * 10_000
+TARGET = Target(Nqn.parse(f"{PREFIX}:{NAME}"), "192.0.2.2", 4420)
+SUM = hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.fixture
+async def victim(host: Path) -> AsyncIterator[Victim]:
+    async with open_victim(settings_for(host), host) as victim:
+        yield victim
+
+
+@pytest.fixture
+def held() -> Iterator[list[int]]:
+    """Processes that a test stopped, which must not stay."""
+    held: list[int] = []
+    yield held
+    for pid in held:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def name_for(number: int) -> str:
+    return f"{NAME[:-4]}{number:04}"
+
+
+def life_of(kind: str, name: str) -> Sequence[Step]:
+    """Return a volume's life: staged, used, grown, taken back, and used once more."""
+    capability = raw() if kind == "block" else mounted(kind)
+
+    async def publish(calls: Calls) -> None:
+        target = await calls.publish(capability, name=name)
+        write(target if kind == "block" else target / "data")
+
+    async def grow(calls: Calls) -> None:
+        size = 2 * SIZES.get(kind, 64 * MIB)
+        calls.image(size, name)
+        await calls.expand(size, name)
+
+    async def use_again(calls: Calls) -> None:
+        target = await calls.publish(capability, name=name)
+        assert sum_of(target if kind == "block" else target / "data") == SUM
+
+    async def stage(calls: Calls) -> None:
+        await calls.stage(capability, name)
+
+    async def unpublish(calls: Calls) -> None:
+        await calls.unpublish(name=name)
+
+    async def unstage(calls: Calls) -> None:
+        await calls.unstage(name)
+
+    growing = (grow,) if kind != "ext4" or may_grow_ext4() else ()
+    first = (stage, publish, *growing, unpublish, unstage)
+    return (*first, stage, use_again, unpublish, unstage)
+
+
+def write(path: Path) -> None:
+    """Write the data unless it is there; a pod's own syncs are no business of the plugin."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+    try:
+        os.write(descriptor, CONTENT)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sum_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.sha256(file.read(len(CONTENT))).hexdigest()
+
+
+async def live_and_leave_nothing(
+    victim: Victim, kind: str, name: str, death: Death | None, first: int = 0
+) -> None:
+    await live(victim, life_of(kind, name), death, first)
+
+    assert leftovers(victim.path) == []
+    (victim.path / "images" / f"{name}.img").unlink()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "block"])
+async def test_killed_at_each_of_its_tools_it_loses_nothing_and_leaves_nothing(
+    victim: Victim, kind: str
+) -> None:
+    endings = tuple(Ending)
+    number = 0
+
+    while victim.deaths == number:
+        ending = endings[number % len(endings)]
+        await live_and_leave_nothing(victim, kind, name_for(number), at_tool(number, ending))
+        number += 1
+
+    assert victim.deaths >= 8
+
+
+@pytest.mark.parametrize("ending", Ending)
+async def test_killed_while_it_makes_a_filesystem_it_makes_it_again(
+    victim: Victim, ending: Ending
+) -> None:
+    for number, kind in enumerate(("ext4", "xfs", "btrfs")):
+        await live_and_leave_nothing(victim, kind, name_for(number), at_tool(1, ending))
+
+    assert victim.deaths == 3
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("kind", KINDS)
+async def test_killed_at_any_moment_it_loses_nothing_and_leaves_nothing(
+    victim: Victim, kind: str
+) -> None:
+    moments = seeded(KINDS.index(kind))
+    steps = len(life_of(kind, NAME))
+
+    for number in range(10):
+        longest = 0.02 if kind == "block" else 0.15
+        death = after(moments.uniform(0, longest), with_tools=moments.random() < 0.5)
+        await live_and_leave_nothing(victim, kind, name_for(number), death, number % steps)
+
+    assert victim.deaths >= 5
+
+
+def at_open_mkfs(held: list[int]) -> Death:
+    """Kill the plugin alone while mkfs has the device open, and have mkfs stand still there."""
+
+    def wait(children: Children, pid: int, stop: threading.Event) -> bool:
+        mkfs = hold_mkfs(children, stop)
+        if mkfs:
+            held.append(mkfs)
+            kill(children, pid, with_tools=False)
+        return bool(mkfs)
+
+    return wait
+
+
+async def stage_until_killed(victim: Victim, kind: str, held: list[int]) -> str:
+    """Stage volumes until one mkfs was slow enough to be caught; return that volume's name."""
+    calls = await victim.ready()
+    for number in range(20):
+        async with victim.dying(at_open_mkfs(held)):
+            await calls.stage(mounted(kind), name_for(number))
+            await calls.unstage(name_for(number))
+        if victim.is_dead:
+            return name_for(number)
+    raise AssertionError("no mkfs was caught")
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs"])
+async def test_no_filesystem_is_made_while_another_mkfs_still_has_the_device(
+    victim: Victim, kind: str, held: list[int]
+) -> None:
+    name = await stage_until_killed(victim, kind, held)
+    calls = await victim.restart()
+
+    status, _ = await error_of(calls.stage(mounted(kind), name))
+    os.kill(held[0], signal.SIGCONT)
+    await asyncio.to_thread(wait_until_ended, held)
+    await calls.stage(mounted(kind), name)
+
+    assert status is Status.UNAVAILABLE
+
+
+# What only a killed mkfs leaves
+
+
+def half_made(image: Path, kind: str = "xfs") -> UUID:
+    """Make an XFS filesystem as mkfs.xfs leaves it when it is killed before its last write."""
+    uuid = uuid4()
+    with image.open("wb") as file:
+        file.truncate(SIZES[kind])
+    tool("mkfs.xfs", "-q", "-K", "-m", f"uuid={uuid}", image)
+    tool("xfs_db", "-x", "-c", "sb 0", "-c", "write -d inprogress 1", image)
+    return uuid
+
+
+async def leave_record(path: Path, kind: str, begun: UUID | None = None, *at: Path) -> None:
+    """Write the record that a killed plugin leaves."""
+    use = Use(
+        volume=VolumeId.parse(NAME),
+        target=TARGET,
+        staging=str(path / "kubelet" / "plugins" / NAME / "globalmount"),
+        fs_type=kind,
+        size=SIZES.get(kind, 64 * MIB),
+    )
+    publications = tuple(Publication(str(each)) for each in at)
+    settings = settings_for(path)
+    await (await open_records(settings.state_directory)).put(Record(use, begun, publications))
+
+
+async def test_a_half_made_xfs_that_this_node_began_is_made_again(host: Path) -> None:
+    settings_for(host)
+    begun = half_made(host / "images" / f"{NAME}.img")
+    await leave_record(host, "xfs", begun)
+
+    async with open_rig(host) as rig:
+        await rig.stage(mounted("xfs"))
+        target = await rig.publish(mounted("xfs"))
+        write(target / "data")
+
+        assert sum_of(rig.staging() / "data") == SUM
+
+
+@pytest.mark.parametrize("begun", [None, UUID(int=1)], ids=["no record", "another one begun"])
+async def test_a_half_made_xfs_of_somebody_else_is_refused_and_left_alone(
+    host: Path, begun: UUID | None
+) -> None:
+    settings_for(host)
+    image = host / "images" / f"{NAME}.img"
+    half_made(image)
+    if begun:
+        await leave_record(host, "xfs", begun)
+    before = hashlib.sha256(image.read_bytes()).hexdigest()
+
+    async with open_rig(host) as rig:
+        status, text = await error_of(rig.stage(mounted("xfs")))
+
+        assert status is Status.FAILED_PRECONDITION
+        assert "has not come to its end" in text
+        assert rig.mounts() == []
+    assert hashlib.sha256(image.read_bytes()).hexdigest() == before
+
+
+async def test_a_half_made_xfs_whose_pod_has_gone_can_be_staged_later(host: Path) -> None:
+    settings_for(host)
+    await leave_record(host, "xfs", half_made(host / "images" / f"{NAME}.img"))
+
+    async with open_rig(host) as rig:
+        await rig.desk.fabrics.ensure_connected(TARGET)
+        await rig.unstage()
+        await rig.stage(mounted("xfs"))
+
+        assert len(rig.mounts()) == 1
+
+
+async def test_a_device_node_that_was_half_way_to_its_place_goes_with_the_publication(
+    host: Path,
+) -> None:
+    target = host / "kubelet" / "pods" / "pod-1" / NAME / "mount"
+    target.parent.mkdir(parents=True)
+    await leave_record(host, "", None, target)
+    make_node(target, (7, 200))
+    target.rename(target.with_name(f".{target.name}.new"))
+
+    async with open_rig(host) as rig:
+        await rig.unpublish()
+        await rig.unstage()
+
+    assert leftovers(host) == []
