@@ -29,7 +29,7 @@ _LAST_LINES = 40
 def main() -> int:
     """Run the tests and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.vm", description=__doc__.split("\n")[0])
-    parser.add_argument("--seconds", type=float, default=300.0, help="until the machine is killed")
+    parser.add_argument("--seconds", type=float, default=600.0, help="until the machine is killed")
     parser.add_argument("--memory", default="2G", help="of the machine, as QEMU spells it")
     options, arguments = parser.parse_known_args()
     signal.signal(signal.SIGTERM, _stop)  # so that the machine ends with whoever ends this

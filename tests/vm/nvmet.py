@@ -67,8 +67,7 @@ class Nvmet:
         subsystem = self._subsystem(nqn)
         subsystem.mkdir()
         (subsystem / "attr_allow_any_host").write_text("0" if host else "1")
-        with self._backing(nqn).open("wb") as file:
-            file.truncate(size)
+        self._make_backing(nqn, size)
         namespace = subsystem / "namespaces" / "1"
         namespace.mkdir()
         (namespace / "device_path").write_text(str(self._backing(nqn)))
@@ -117,6 +116,24 @@ class Nvmet:
     def grow(self, nqn: Nqn, size: int) -> None:
         """Make a disk larger; nobody is told."""
         os.truncate(self._backing(nqn), size)
+
+    def blank(self, nqn: Nqn) -> None:
+        """Put an empty disk of the same size and identity in the place of another."""
+        size = self._backing(nqn).stat().st_size
+        self.unlink(nqn)
+        self.enable(nqn, on=False)
+        self._backing(nqn).unlink()
+        self._make_backing(nqn, size)
+        self.enable(nqn)
+        self.link(nqn)
+
+    def is_blank(self, nqn: Nqn) -> bool:
+        """Whether nothing was ever written to a disk."""
+        return self._backing(nqn).stat().st_blocks == 0
+
+    def _make_backing(self, nqn: Nqn, size: int) -> None:
+        with self._backing(nqn).open("wb") as file:
+            file.truncate(size)
 
     def _subsystem(self, nqn: Nqn) -> Path:
         return self.root / "subsystems" / nqn.text

@@ -70,7 +70,9 @@ async def disconnect(desk: Desk, connection: Connection, paths: Sequence[str] = 
             raise DeviceInUse(
                 f"{device.path} stays connected, because it is in use: {'; '.join(users[:5])}"
             )
-        if connection.state is LinkState.LIVE:
+        if connection.state is not LinkState.DEAD:
+            # While the kernel tries again this waits, and the caller with it: what a pod has
+            # written is still in memory, though no process shows it any more.
             await _flush(desk, device)
     await desk.fabrics.ensure_disconnected(_nqn(connection))
 

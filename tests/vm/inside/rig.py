@@ -20,7 +20,7 @@ def reach(nqn: Nqn = NQN, port: int = PORT) -> Target:
     return Target(nqn, ADDRESS, port, reconnect_delay=1)
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110 (the kernel tells nobody)
             await asyncio.sleep(0.05)

@@ -1,0 +1,188 @@
+"""The assembled node plugin on a real kernel: what it does when the device goes and comes back."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from grpclib.const import Status
+
+from libs.nvmeof.mountinfo import PLACEHOLDER
+from protos.gen.csi import v1 as csi
+from tests.component.node.rig import holding, mount_table, mounted, raw, write_safely
+from tests.vm.inside.plugin import VmRig, error_of, fill, nqn_of, sum_of, writing
+from tests.vm.inside.rig import reach, until
+from tests.vm.nvmet import Nvmet, nvme
+
+SHORT = {"reconnect_delay": "1", "ctrl_loss_tmo": "2"}
+"""Reconnect options of a host that gives up soon."""
+
+
+def disconnect_under_it() -> None:
+    """Take the disk away from whatever is on it; the next connection has another number."""
+    nvme("disconnect", f"--nqn={nqn_of()}")
+
+
+async def test_a_writer_waits_for_a_target_that_is_away_and_loses_nothing(
+    node: VmRig, target: Nvmet
+) -> None:
+    await node.stage()
+    file = await node.publish() / "file"
+
+    async with writing(file) as writer:
+        target.unlink(nqn_of())
+        await until(node.is_waiting)
+        stalled = writer.count
+        during = await node.wrong_after_round()
+        still = writer.count
+        target.link(nqn_of())
+        await writer.writes_on()
+        after = await node.wrong_after_round()
+
+    assert "I/O waits" in during
+    assert still <= stalled + 1
+    assert after == ""
+    assert not any(mount.has_turned_read_only for mount in node.mounts())
+    assert writer.lost(file) == []
+
+
+def top_source(path: Path) -> str:
+    """Return what is mounted on top at a path; nothing if nothing is."""
+    mount = mount_table().at(str(path))
+    return mount.source if mount else ""
+
+
+@pytest.mark.parametrize("fs_type", ["xfs", "btrfs"])
+async def test_a_disk_that_came_back_under_another_name_is_mounted_anew_with_its_data(
+    node: VmRig, fs_type: str
+) -> None:
+    await node.stage(mounted(fs_type))
+    target = await node.publish(mounted(fs_type))
+    write_safely(target / "data", "kept")
+    old = await node.device()
+
+    disconnect_under_it()
+    new = await node.desk.fabrics.ensure_connected(reach(nqn_of()))
+    before = await node.wrong()
+    after = await node.wrong_after_round()
+
+    assert "under another name" in before
+    assert after == ""
+    assert new != old
+    assert {top_source(each) for each in (node.staging(), target)} == {new.path}
+    assert (target / "data").read_text() == "kept"
+
+
+async def test_a_stale_mount_stays_while_a_pod_has_a_file_of_it_open(node: VmRig) -> None:
+    await node.stage()
+    target = await node.publish()
+    write_safely(target / "data", "kept")
+    mounts = node.mounts()
+
+    async with holding(target / "open"):
+        disconnect_under_it()
+        during = await node.wrong_after_round()
+        kept = node.mounts()
+    after = await node.wrong_after_round()
+
+    assert "under another name" in during
+    assert kept == mounts
+    assert after == ""
+    assert (target / "data").read_text() == "kept"
+
+
+async def test_a_mount_whose_device_the_kernel_gave_up_is_repaired_when_the_target_is_back(
+    node: VmRig, target: Nvmet
+) -> None:
+    node.context = SHORT
+    await node.stage()
+    path = await node.publish()
+    write_safely(path / "data", "kept")
+
+    target.unlink(nqn_of())
+    await until(node.is_given_up)
+    during = await node.wrong()
+    target.link(nqn_of())
+    after = await node.wrong_after_round()
+
+    assert during == "the volume is not connected to this node"
+    assert after == ""
+    assert (path / "data").read_text() == "kept"
+
+
+async def test_a_raw_block_volume_that_the_kernel_gave_up_is_connected_again(
+    node: VmRig, target: Nvmet
+) -> None:
+    node.context = SHORT
+    await node.stage(raw())
+    path = await node.publish(raw())
+    written = fill(path)
+    os.sync()
+
+    target.unlink(nqn_of())
+    await until(node.is_given_up)
+    during = await node.wrong()
+    target.link(nqn_of())
+    after = await node.wrong_after_round()
+
+    assert during == "the volume is not connected to this node"
+    assert after == ""
+    assert sum_of(path) == written
+
+
+async def test_a_device_that_comes_back_empty_is_refused_and_not_formatted(
+    node: VmRig, target: Nvmet
+) -> None:
+    await node.stage()
+    await node.unstage()
+    target.blank(nqn_of())
+
+    status, text = await error_of(node.stage())
+
+    assert status is Status.FAILED_PRECONDITION
+    assert "its data is missing" in text
+    assert target.is_blank(nqn_of())
+
+
+async def test_a_device_that_comes_back_empty_under_a_mount_is_not_formatted(
+    node: VmRig, target: Nvmet
+) -> None:
+    await node.stage()
+    path = await node.publish()
+
+    disconnect_under_it()
+    target.blank(nqn_of())
+    await node.health.check_all()
+
+    assert top_source(path) == PLACEHOLDER
+    assert {each.nqn for each in await node.desk.fabrics.list_connections()} == {nqn_of().text}
+    assert target.is_blank(nqn_of())
+
+
+async def test_unstaging_goes_on_without_its_caller_and_ends_when_the_target_is_back(
+    node: VmRig, target: Nvmet
+) -> None:
+    await node.stage()
+    written = fill(node.staging() / "data")
+    target.unlink(nqn_of())
+    await until(node.is_waiting)
+
+    status, _ = await error_of(impatient(node).unstage())
+    meanwhile, _ = await error_of(node.unstage())
+    target.link(nqn_of())
+
+    async def is_unstaged() -> bool:
+        return node.leftovers() == []
+
+    await until(is_unstaged)
+    await node.stage()
+
+    assert status is Status.DEADLINE_EXCEEDED
+    assert meanwhile is Status.ABORTED
+    assert sum_of(node.staging() / "data") == written
+
+
+def impatient(node: VmRig) -> VmRig:
+    """Give the same calls from a caller that waits for two seconds."""
+    stub = csi.NodeStub(node.node.channel, timeout=2)
+    return replace(node, node=stub)
