@@ -14,11 +14,13 @@ from rich.table import Table
 from bench.client import bench_verbs
 from bench.controller import bench_calls, bench_listing
 from bench.measure import Load, Row
+from bench.node import bench_node
 from bench.parsing import bench_parsing
 
 RESULTS = Path("build/bench.json")
 
 CALLERS = (1, 10, 50, 100)
+PARTS = ("all", "client", "controller", "node")
 
 
 def _loads(*, quick: bool) -> list[Load]:
@@ -46,6 +48,8 @@ async def _rows(parts: str, *, quick: bool) -> list[Row]:
     if parts in ("all", "controller"):
         rows += [row async for row in bench_calls(_calls(quick=quick))]
         rows += [row async for row in bench_listing(1_000 if quick else 10_000)]
+    if parts in ("all", "node"):
+        rows += [row async for row in bench_node(2 if quick else 10)]
     return rows
 
 
@@ -66,9 +70,7 @@ def main() -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser("bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer operations")
-    parser.add_argument(
-        "--part", choices=("all", "client", "controller"), default="all", help="what to measure"
-    )
+    parser.add_argument("--part", choices=PARTS, default="all", help="what to measure")
     options = parser.parse_args()
     quiet = structlog.make_filtering_bound_logger(logging.WARNING)
     structlog.configure(
