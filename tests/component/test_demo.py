@@ -68,7 +68,7 @@ async def test_where_nothing_may_be_mounted_the_nodes_part_is_skipped_with_the_r
     assert code == 0, text
     assert EMPTY_AGAIN in text
     assert "12 skipped (" in text
-    assert "ext4: mount ended with 32 (permission denied)" in text
+    assert "permission denied" in text  # to make a loop device, or to mount it
 
 
 @needs_mounts

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-SEQUENCES = 40
+SEQUENCES = 20
 """As many as fit into the whole suite; a full run has 1000."""
 
 

@@ -54,12 +54,12 @@ def name_of(pid: int) -> str:
         return ""
 
 
-def opened_by(pid: int) -> list[str]:
-    """Return the loop devices that a process has open."""
+def has_open(pid: int, path: str) -> bool:
+    """Whether a process has a file open."""
     with contextlib.suppress(OSError):
         opened = [os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir()]  # noqa: PTH115
-        return [each for each in opened if each.startswith("/dev/loop")]
-    return []
+        return path in opened
+    return False
 
 
 def freeze(pid: int) -> bool:
@@ -98,17 +98,28 @@ def hold_mkfs(children: Children, stop: threading.Event) -> int:
     """Have the next mkfs stand still in the middle of its work; return it, or 0 if told to stop."""
     while not stop.is_set():
         for each in children.look():
-            if name_of(each).startswith("mkfs") and opened_by(each) and freeze(each):
-                if _is_at_work(each):
+            device = _device_of(each)
+            if device and has_open(each, device) and freeze(each):
+                if has_open(each, device) and _is_unfinished(
+                    device
+                ):  # it may have closed it just now
                     return each
                 os.kill(each, signal.SIGCONT)
     return 0
 
 
-def _is_at_work(mkfs: int) -> bool:
-    for loop in opened_by(mkfs):
-        with Path(loop).open("rb") as device:
-            found = parse_superblock(device.read(HEAD))
+def _device_of(pid: int) -> str:
+    """Return what a mkfs works on: that of Btrfs has a look at other devices, too."""
+    if not name_of(pid).startswith("mkfs"):
+        return ""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0").rpartition("\0")[2]
+    return ""
+
+
+def _is_unfinished(device: str) -> bool:
+    with contextlib.suppress(OSError), Path(device).open("rb") as file:
+        found = parse_superblock(file.read(HEAD))
         return found is None or found.unfinished
     return False
 

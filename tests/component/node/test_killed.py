@@ -31,6 +31,7 @@ from tests.component.node.killing import (
     kill,
     leftovers,
     live,
+    name_of,
     open_victim,
     seeded,
     wait_until_ended,
@@ -202,19 +203,39 @@ async def stage_until_killed(victim: Victim, kind: str, held: list[int]) -> str:
     raise AssertionError("no mkfs was caught")
 
 
+@contextlib.asynccontextmanager
+async def naming_tools(victim: Victim) -> AsyncIterator[set[str]]:
+    """Note the names of all tools that the plugin runs meanwhile."""
+    names: set[str] = set()
+
+    def note(children: Children, _: int, stop: threading.Event) -> bool:
+        while not stop.is_set():
+            names.update(name_of(each) for each in children.look())
+        return False
+
+    async with victim.dying(note):
+        yield names
+
+
 @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs"])
-async def test_no_filesystem_is_made_while_another_mkfs_still_has_the_device(
+async def test_a_mkfs_whose_plugin_was_killed_comes_to_its_end_before_anything_else_is_made(
     victim: Victim, kind: str, held: list[int]
 ) -> None:
     name = await stage_until_killed(victim, kind, held)
     calls = await victim.restart()
 
-    status, _ = await error_of(calls.stage(mounted(kind), name))
-    os.kill(held[0], signal.SIGCONT)
-    await asyncio.to_thread(wait_until_ended, held)
-    await calls.stage(mounted(kind), name)
+    async with naming_tools(victim) as tools:
+        staging = asyncio.create_task(calls.stage(mounted(kind), name))
+        await asyncio.wait((staging,), timeout=1.0)
+        staged = staging.done() and not staging.exception()
+        os.kill(held[0], signal.SIGCONT)
+        await asyncio.to_thread(wait_until_ended, held)
+        await asyncio.gather(staging, return_exceptions=True)
+        await calls.stage(mounted(kind), name)
 
-    assert status is Status.UNAVAILABLE
+    assert not staged
+    assert not [tool for tool in tools if tool.startswith("mkfs")]
+    assert len(calls.mounts()) == 1
 
 
 # What only a killed mkfs leaves

@@ -123,8 +123,20 @@ def test_settings_can_be_checked_without_starting(
 # The end
 
 
+@contextlib.asynccontextmanager
+async def staging_held(
+    process: Process, calls: Calls
+) -> AsyncIterator[tuple["asyncio.Task[None]", int]]:
+    """Begin to stage a volume, and have its mkfs stand still; give the call and mkfs."""
+    staging, mkfs = await stage_and_hold(process, calls)
+    try:
+        yield staging, mkfs
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(mkfs, signal.SIGKILL)
+
+
 async def stage_and_hold(process: Process, calls: Calls) -> tuple["asyncio.Task[None]", int]:
-    """Begin to stage a volume, and have its mkfs stand still; return the call and mkfs."""
     for number in range(20):
         stop, children = threading.Event(), Children(process.pid)
         holder = asyncio.create_task(asyncio.to_thread(hold_mkfs, children, stop))
@@ -139,9 +151,10 @@ async def stage_and_hold(process: Process, calls: Calls) -> tuple["asyncio.Task[
 
 @needs_mounts
 async def test_being_told_to_end_finishes_the_call_in_hand_and_refuses_others(host: Path) -> None:
-    settings = settings_for(host, drain_seconds=30.0)
-    async with ready(settings) as (process, calls):
-        staging, mkfs = await stage_and_hold(process, calls)
+    async with (
+        ready(settings_for(host, drain_seconds=30.0)) as (process, calls),
+        staging_held(process, calls) as (staging, mkfs),
+    ):
         before = len(calls.mounts())
 
         process.terminate()
@@ -161,8 +174,10 @@ async def test_being_told_to_end_finishes_the_call_in_hand_and_refuses_others(ho
 async def test_a_call_that_takes_too_long_is_answered_and_what_it_began_comes_to_its_end(
     host: Path,
 ) -> None:
-    async with ready(settings_for(host, drain_seconds=0.1)) as (process, calls):
-        staging, mkfs = await stage_and_hold(process, calls)
+    async with (
+        ready(settings_for(host, drain_seconds=0.1)) as (process, calls),
+        staging_held(process, calls) as (staging, mkfs),
+    ):
         before = len(calls.mounts())
 
         process.terminate()
