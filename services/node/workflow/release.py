@@ -1,5 +1,6 @@
 """Letting go of a device: only when nothing needs it, and after everything was written."""
 
+import asyncio
 from collections.abc import Sequence
 
 import structlog
@@ -17,6 +18,8 @@ log = structlog.get_logger(__name__)
 
 _FLUSH_SECONDS = 60.0
 _LOOK_SECONDS = 15.0
+_LOOKS, _LOOK_AGAIN = 4, 0.5
+"""Tools such as mkfs.btrfs, and udev, open every block device for a moment."""
 
 
 async def release_device(desk: Desk, volume: VolumeId, record: Record | None) -> None:
@@ -66,6 +69,11 @@ async def disconnect(desk: Desk, connection: Connection, paths: Sequence[str] = 
         )
     if device is not None:
         users = await find_needs(desk, device, paths)
+        for _ in range(_LOOKS):
+            if not users:
+                break
+            await asyncio.sleep(_LOOK_AGAIN)
+            users = await find_needs(desk, device, paths)
         if users:
             raise DeviceInUse(
                 f"{device.path} stays connected, because it is in use: {'; '.join(users[:5])}"
