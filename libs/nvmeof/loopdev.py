@@ -77,6 +77,8 @@ def attach(file: int) -> BlockDevice:
     Raises:
         HostUnable: this host has no loop devices, or the file cannot be used for one.
     """
+    if not (SYS / "block").is_dir():
+        raise HostUnable("this host shows no block devices: /sys is not mounted")
     flags = _DIRECT_IO if _can_go_direct(file) else 0
     info = (*(0,) * 8, flags, b"", b"", b"", 0, 0)
     config = _CONFIG.pack(file, 0, *info, *(0,) * 8)

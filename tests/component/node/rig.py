@@ -43,6 +43,8 @@ def why_not() -> str:
         return f"missing: {', '.join(missing)}"
     if not Path("/dev/loop-control").exists():
         return "this kernel has no loop devices"
+    if not Path("/sys/block").is_dir():
+        return "/sys is not mounted"
     return ""
 
 
