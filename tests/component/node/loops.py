@@ -15,9 +15,7 @@ SIZE = 8 << 20
 A, B = (Nqn.parse(f"{PREFIX}:pvc-{name}") for name in "ab")
 
 needs_loop_devices = pytest.mark.skipif(
-    os.geteuid() != 0
-    or not Path("/dev/loop-control").exists()
-    or not Path("/sys/block").is_dir(),
+    os.geteuid() != 0 or not Path("/dev/loop-control").exists() or not Path("/sys/block").is_dir(),
     reason="needs root, loop devices and /sys",
 )
 

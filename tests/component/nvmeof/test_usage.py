@@ -42,9 +42,7 @@ os.close(f)
 """What a process does with the mount at `point`."""
 
 pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0
-    or not Path("/dev/loop-control").exists()
-    or not Path("/sys/block").is_dir(),
+    os.geteuid() != 0 or not Path("/dev/loop-control").exists() or not Path("/sys/block").is_dir(),
     reason="needs root, loop devices and /sys",
 )
 
