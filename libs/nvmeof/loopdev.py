@@ -92,6 +92,7 @@ def attach(file: int) -> BlockDevice:
                 loop = _read(SYS / "block" / f"loop{number}")
                 if loop is not None:
                     return loop.device
+                fcntl.ioctl(descriptor, _CLR_FD)  # what sysfs does not show would never be found
         except OSError as error:
             if error.errno not in {errno.EBUSY, *_GONE}:
                 raise HostUnable(
