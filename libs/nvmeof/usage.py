@@ -53,6 +53,7 @@ class How(Enum):
     MAPPED = "mapped file"
     MOUNTED = "mounted in its namespace"
     OPEN_DEVICE = "open device"
+    MAKES_FILESYSTEM = "makes a filesystem on it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,7 @@ class _Reading:
         for view in others:
             self._read_directories(view)
             self._read_files(view)
+            self._read_command(view)
         for view in others:  # last: a process that waits for a disk may keep its maps locked
             self._read_maps(view)
         return tuple(sorted(self._users.values(), key=lambda u: (u.pid, u.how.value, u.point)))
@@ -212,6 +214,13 @@ class _Reading:
                 self._holds_devices(mount_id) and read_device_number(link) in self._subject.numbers
             ):
                 self._add(view.pid, How.OPEN_DEVICE)
+
+    def _read_command(self, view: View) -> None:
+        """Find a mkfs by what it was told to work on: that of Btrfs opens its device repeatedly."""
+        if read_text(f"{view.directory}/comm").startswith("mkfs"):
+            words = read_text(f"{view.directory}/cmdline").split("\0")
+            if self._subject.path in words:
+                self._add(view.pid, How.MAKES_FILESYSTEM)
 
     def _holds_devices(self, mount_id: int) -> bool:
         mount = self._mounts.get(mount_id)

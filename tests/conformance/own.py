@@ -29,7 +29,6 @@ async def open_own(path: Path, options: Options) -> AsyncIterator[Options]:
     nothing can be mounted.
     """
     data = path / "node" / "images"
-    data.mkdir(parents=True)
     device = Device(
         pools=[Pool("raid10", 2**40), Pool("btr", 2**40, "btrfs")], plane=SparseFiles(data)
     )
@@ -38,6 +37,9 @@ async def open_own(path: Path, options: Options) -> AsyncIterator[Options]:
         "known_nodes": tuple((node, f"nqn.2014-08.org.nvmexpress:{node}") for node in NODES),
     }
     async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(node_rig.in_memory(path / "node"))
+        stack.enter_context(node_rig.clean_host(path / "node"))
+        data.mkdir()
         rig = await stack.enter_async_context(open_rig(path, device, **changes))
         options = dataclasses.replace(
             options,
@@ -55,7 +57,6 @@ async def open_own(path: Path, options: Options) -> AsyncIterator[Options]:
 async def _with_node(stack: contextlib.AsyncExitStack, path: Path, options: Options) -> Options:
     settings = node_rig.settings_for(path, node_id=NodeId(options.node_id))
     kubelet = Path(settings.kubelet_directory)
-    stack.enter_context(node_rig.clean_host(kubelet, path / "images"))
     await stack.enter_async_context(open_node(settings))
     return dataclasses.replace(
         options,

@@ -14,7 +14,16 @@ from libs.nvmeof.mountinfo import Mount
 from libs.nvmeof.superblock import HEAD, Superblock, parse_superblock
 from protos.gen.csi import v1 as csi
 from services.node.adapters.loop import LoopFabrics
-from tests.component.node.rig import NAME, PREFIX, SIZES, NodeRig, clean_host, mounted, open_rig
+from tests.component.node.rig import (
+    NAME,
+    PREFIX,
+    SIZES,
+    NodeRig,
+    clean_host,
+    in_memory,
+    mounted,
+    open_rig,
+)
 from tests.fakes.faulty_fabrics import can_break
 from tests.safety import parts
 from tests.safety.parts import LaneCluster, LaneFabrics
@@ -234,14 +243,16 @@ class Lane:
 @contextlib.asynccontextmanager
 async def open_lane(path: Path, fs_type: str) -> AsyncIterator[Lane]:
     """Own a lane; at its end the host is as it was."""
-    (path / "images").mkdir(parents=True)
-    inner = LoopFabrics(path / "images", (PREFIX,))
-    async with LaneFabrics(inner) as fabrics:
-        with clean_host(path / "kubelet", path / "images"):
-            lane = Lane(path, fs_type, fabrics)
-            try:
-                await lane.open()
-                yield lane
-            finally:
-                await lane.release()
-                await lane.close()
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(in_memory(path))
+        (path / "images").mkdir()
+        inner = LoopFabrics(path / "images", (PREFIX,))
+        fabrics = await stack.enter_async_context(LaneFabrics(inner))
+        stack.enter_context(clean_host(path))
+        lane = Lane(path, fs_type, fabrics)
+        try:
+            await lane.open()
+            yield lane
+        finally:
+            await lane.release()
+            await lane.close()

@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.component.node.rig import NodeRig, clean_host, open_rig
+from tests.component.node.rig import NodeRig, clean_host, in_memory, open_rig
 from tests.component.node.ward import Ward, open_ward
 
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Path]:
-    with clean_host(tmp_path / "kubelet", tmp_path / "images"):
+    with in_memory(tmp_path), clean_host(tmp_path):
         yield tmp_path
 
 

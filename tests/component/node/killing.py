@@ -297,7 +297,7 @@ def leftovers(path: Path) -> list[str]:
     """Return what a volume that was taken back must not leave."""
 
     def find() -> Iterator[str]:
-        yield from (f"mount {mount.point}" for mount in mount_table().below(str(path)))
+        yield from (f"mount {mount.point}" for mount in mount_table().below(str(path / "kubelet")))
         yield from (f"loop {loop}" for loop in loops_below(path / "images"))
         yield from (f"record {each.name}" for each in (path / "state" / "volumes").iterdir())
         yield from (f"temporary {each}" for each in path.rglob(".*.new"))

@@ -249,7 +249,7 @@ async def test_at_the_start_connections_go_that_nothing_needs_and_no_others(host
     try:
         async with holding(Path(loops["open"])), ready(settings):
             left = {each for each, file in images.items() if is_attached(loops[each], file)}
-            points = [mount.point for mount in mount_table().below(str(host))]
+            points = [mount.point for mount in mount_table().below(settings.kubelet_directory)]
     finally:
         tool("losetup", "-d", loops["foreign"])
 

@@ -72,7 +72,7 @@ async def open_ward(host: Path) -> AsyncIterator[Ward]:
         (host / "images").mkdir()
         inner = LoopFabrics(host / "images", (PREFIX,), limit=2.0)
         fabrics = await stack.enter_async_context(FaultyFabrics(inner))
-        stack.enter_context(clean_host(host / "kubelet", host / "images"))
+        stack.enter_context(clean_host(host))
         cluster = ToldCluster()
         rig = await stack.enter_async_context(
             open_rig(host, fabrics, cluster, metrics_address=f"127.0.0.1:{free_port()}")

@@ -40,7 +40,9 @@ class Tree:
             (directory / link).symlink_to("/")
         (directory / "mountinfo").write_text("".join(f"{line}\n" for line in mounts))
         (directory / "maps").write_text("")
-        (process / "comm").write_text(f"name{pid}\n")
+        for where in (process, directory):
+            (where / "comm").write_text(f"name{pid}\n")
+        (directory / "cmdline").write_text(f"name{pid}\0")
         if not (process / "ns").exists():
             (process / "ns").symlink_to(directory / "ns")
         return directory
@@ -69,6 +71,18 @@ def test_an_open_file_is_a_use_and_is_never_looked_at_itself(tree: Tree) -> None
     put_file(tree.add(101), 3, "/vol/that/is/not/here (deleted)", 30)
 
     assert tree.read() == [(101, How.OPEN_FILE)]
+
+
+def test_a_mkfs_is_a_use_of_what_it_was_told_to_work_on_even_while_it_has_nothing_open(
+    tree: Tree,
+) -> None:
+    for pid, device in ((101, "/dev/nvme0n1"), (102, "/dev/nvme0n11")):
+        directory = tree.add(pid)
+        (directory / "comm").write_text("mkfs.btrfs\n")
+        (directory / "cmdline").write_text(f"mkfs.btrfs\0-q\0{device}\0")
+    (tree.add(103) / "cmdline").write_text("blockdev\0/dev/nvme0n1\0")
+
+    assert tree.read() == [(101, How.MAKES_FILESYSTEM)]
 
 
 def test_a_file_that_was_opened_in_another_namespace_counts(tree: Tree) -> None:
