@@ -31,6 +31,10 @@ class DeviceInUse(InUse):
     """A mount, a holder or an open file needs what was to be taken away; `detail` has who."""
 
 
+class TwinMounted(InUse):
+    """A filesystem with the same UUID is mounted, and this kernel takes them for one."""
+
+
 class HostUnable(Unsupported):
     """The kernel or the tools of this host cannot do what is asked."""
 

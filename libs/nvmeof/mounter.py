@@ -10,7 +10,13 @@ from pathlib import Path
 
 import structlog
 
-from libs.nvmeof.errors import DeviceInUse, HostHangs, MountTableUnreadable, ToolFailed
+from libs.nvmeof.errors import (
+    DeviceInUse,
+    HostHangs,
+    MountTableUnreadable,
+    ToolFailed,
+    TwinMounted,
+)
 from libs.nvmeof.model import BlockDevice
 from libs.nvmeof.mountinfo import PLACEHOLDER, Mount, MountTable
 from libs.nvmeof.offload import Offload
@@ -28,6 +34,10 @@ _LOOK_SECONDS = 10.0
 
 _BUSY_TEXT = "busy"
 """What umount(8) prints, in English, for EBUSY; its exit code is the same for all failures."""
+
+_EXISTS_TEXT = "File exists"
+"""What mount(8) prints for EEXIST. Btrfs before Linux 6.7 says so of the second of two filesystems
+with one UUID, or gives the first for it (fs/btrfs/volumes.c, `device_list_add`)."""
 
 Users = Callable[[Mount], Sequence[str]]
 """Says who uses a mount, in words; called in a thread."""
@@ -71,23 +81,25 @@ class Mounter:
 
         Raises:
             ToolFailed: the kernel refused.
+            TwinMounted: it did, because of another filesystem.
             HostHangs: it did not end in time.
             MountStorm: the device is mounted absurdly often.
         """
         (await self.read_table()).check_storm(device.path, device.number)
-        await run_tool(
-            ("mount", "-c", "-t", fs_type, "-o", ",".join(options), device.path, point),
-            limit=_MOUNT_SECONDS,
-        )
+        try:
+            await run_tool(
+                ("mount", "-c", "-t", fs_type, "-o", ",".join(options), device.path, point),
+                limit=_MOUNT_SECONDS,
+            )
+        except ToolFailed as error:
+            if _EXISTS_TEXT in error.detail:
+                raise TwinMounted(_twin(device), detail=error.detail) from error
+            raise
         found = (await self.read_table()).at(point)
         if found is not None and found.is_on(device.path, device.number):
             return found
-        # Btrfs before Linux 6.7 gives the first of two filesystems with one UUID for the second.
         await self.unmount(point)
-        raise ToolFailed(
-            f"{device.path} was mounted, and the kernel shows another device there: a filesystem "
-            "with the same UUID is mounted, and this kernel does not tell them apart"
-        )
+        raise TwinMounted(_twin(device))
 
     async def bind(self, source: str, target: str, *, read_only: bool) -> None:
         """Mount a directory at another place; done twice, it is right the second time.
@@ -259,3 +271,11 @@ def _syncfs(point: str) -> None:
             raise OSError(number, os.strerror(number), point)
     finally:
         os.close(descriptor)
+
+
+def _twin(device: BlockDevice) -> str:
+    return (
+        f"{device.path} is a copy of a filesystem that is mounted on this node, with the same "
+        "UUID: this kernel does not tell them apart (Btrfs can from Linux 6.7 on). Use the copy "
+        "on another node, or once the other is unmounted"
+    )

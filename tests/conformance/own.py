@@ -13,6 +13,7 @@ from libs.mockrds.files import Pool
 from services.node.app import open_node
 from tests.component.controller.rig import open_rig
 from tests.component.node import rig as node_rig
+from tests.component.node.hosts import clean_host, in_memory
 from tests.conformance.options import Options
 
 VOLUMES = "/btr/volumes"
@@ -37,8 +38,8 @@ async def open_own(path: Path, options: Options) -> AsyncIterator[Options]:
         "known_nodes": tuple((node, f"nqn.2014-08.org.nvmexpress:{node}") for node in NODES),
     }
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(node_rig.in_memory(path / "node"))
-        stack.enter_context(node_rig.clean_host(path / "node"))
+        stack.enter_context(in_memory(path / "node"))
+        stack.enter_context(clean_host(path / "node"))
         data.mkdir()
         rig = await stack.enter_async_context(open_rig(path, device, **changes))
         options = dataclasses.replace(

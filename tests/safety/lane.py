@@ -14,13 +14,12 @@ from libs.nvmeof.mountinfo import Mount
 from libs.nvmeof.superblock import HEAD, Superblock, parse_superblock
 from protos.gen.csi import v1 as csi
 from services.node.adapters.loop import LoopFabrics
+from tests.component.node.hosts import clean_host, in_memory
 from tests.component.node.rig import (
     NAME,
     PREFIX,
     SIZES,
     NodeRig,
-    clean_host,
-    in_memory,
     mounted,
     open_rig,
 )

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.component.node.rig import NodeRig, clean_host, in_memory, open_rig
+from tests.component.node.hosts import clean_host, in_memory
+from tests.component.node.rig import NodeRig, open_rig
 from tests.component.node.ward import Ward, open_ward
 
 

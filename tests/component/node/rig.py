@@ -5,7 +5,6 @@ import contextlib
 import dataclasses
 import os
 import shutil
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -242,35 +241,6 @@ async def holding(path: Path) -> AsyncIterator[TextIO]:
             file.flush()
             pod.kill()
             await pod.wait()
-
-
-@contextlib.contextmanager
-def clean_host(path: Path) -> Iterator[None]:
-    """Leave no mount and no loop device behind, whatever a test did."""
-    try:
-        yield
-    finally:
-        for mount in mount_table().below(str(path / "kubelet")):
-            subprocess.run(["umount", "-l", mount.point], check=False)  # noqa: S603, S607
-        for loop in list(loops_below(path / "images")):
-            subprocess.run(["losetup", "-d", loop], check=False)  # noqa: S603, S607
-
-
-@contextlib.contextmanager
-def in_memory(path: Path) -> Iterator[None]:
-    """Keep what is below a directory in memory.
-
-    Filesystems sync a lot, and the disks of some machines are slow at that.
-    """
-    path.mkdir(exist_ok=True)
-    if why_not():
-        yield
-        return
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=700", "host", path], check=True)  # noqa: S603, S607
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", path], check=False)  # noqa: S603, S607
 
 
 def settings_for(path: Path, **changes: Any) -> NodeSettings:

@@ -12,7 +12,8 @@ from services.node.adapters.loop import LoopFabrics
 from services.node.ports import Marks, Reason
 from services.node.workflow.guard import Guard
 from services.node.workflow.health import Health
-from tests.component.node.rig import NAME, PREFIX, NodeRig, clean_host, open_rig
+from tests.component.node.hosts import clean_host
+from tests.component.node.rig import NAME, PREFIX, NodeRig, open_rig
 from tests.fakes.faulty_fabrics import FaultyFabrics
 
 NQN = Nqn.parse(f"{PREFIX}:{NAME}")
