@@ -11,12 +11,18 @@ from pathlib import Path
 import asyncssh
 import structlog
 
+from libs.core.errors import Unsupported
+from libs.mockrds.configtree import kernel_tree
 from libs.mockrds.control import open_control
-from libs.mockrds.dataplane import NoData, SparseFiles
+from libs.mockrds.dataplane import DataPlane, NoData, SparseFiles
 from libs.mockrds.device import Device
+from libs.mockrds.errors import ConsoleError
+from libs.mockrds.mock import Access, MockRds
 from libs.mockrds.options import Options, parse_options
-from libs.mockrds.server import Access, MockRds, open_mock
+from libs.mockrds.server import open_mock
+from libs.mockrds.silence import hear_again
 from libs.mockrds.store import Store
+from libs.mockrds.target import ExportedFiles
 from libs.mockrds.testing import public_text
 
 
@@ -30,13 +36,22 @@ def _host_key(path: Path | None) -> asyncssh.SSHKey:
     return key
 
 
+def _plane(options: Options) -> DataPlane:
+    if options.disk_files is None:
+        return NoData()
+    if not options.nvme_target:
+        return SparseFiles(options.disk_files)
+    options.disk_files.mkdir(parents=True, exist_ok=True)
+    cuts = options.nvme_fencing == "cut"
+    return ExportedFiles(options.disk_files, kernel_tree(), options.nvme_target, cuts=cuts)
+
+
 def _mock(options: Options) -> MockRds:
     file = options.authorized_keys
     keys = asyncssh.read_public_key_list(file) if file is not None else []
-    plane = SparseFiles(options.disk_files) if options.disk_files else NoData()
     device = Device(
         list(options.pools),
-        plane,
+        _plane(options),
         version=options.release,
         json_decimals=options.json_decimals,
         strict_empty=options.strict_empty,
@@ -61,6 +76,8 @@ async def _serve(options: Options) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     mock, key = _mock(options), _host_key(options.host_key)
+    if options.nvme_target:
+        await hear_again()  # whoever was killed may have left it deaf
     async with contextlib.AsyncExitStack() as stack:
         host, port = options.listen
         port = await stack.enter_async_context(open_mock(mock, host, port, key))
@@ -84,7 +101,7 @@ def main() -> None:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         asyncio.run(_serve(parse_options(sys.argv[1:], os.environ)))
-    except (OSError, ValueError, asyncssh.KeyImportError) as error:
+    except (OSError, ValueError, asyncssh.KeyImportError, ConsoleError, Unsupported) as error:
         sys.exit(f"rds-csi-mock-rds: {error}")
 
 

@@ -1,73 +1,24 @@
 """The simulated device's state: pools, disks and files, and the rules by which they change."""
 
-import re
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from uuid import uuid4
 
+from libs.mockrds.disks import (
+    DEFAULTS,
+    DISK_TYPES,
+    FILE_DISKS,
+    FIXED,
+    Disk,
+    checked,
+    is_known,
+    release_of,
+)
 from libs.mockrds.errors import ConsoleError
 from libs.mockrds.files import Pool
 from libs.mockrds.subvolumes import SubvolumeStore
-from libs.mockrds.values import Item, Scalar, parse_size
-
-# Property: (default, kind). A kind of None is fixed: it cannot be set.
-_DISK_PROPERTIES: Mapping[str, tuple[Scalar, type | None]] = {
-    "slot": ("", str),
-    "type": ("", str),
-    "mount-filesystem": (True, bool),  # the manual's default, and a trap
-    "mount-read-only": (False, bool),
-    "compress": (False, bool),
-    "sector-size": (512, int),
-    "raid-master": ("none", str),
-    "nvme-tcp-export": (False, bool),
-    "nvme-tcp-server-port": (4420, int),
-    "nvme-tcp-server-nqn": ("", str),
-    "nvme-tcp-server-allow-host-name": ("", str),
-    "nvme-tcp-server-password": ("", str),
-    "iscsi-export": (False, bool),
-    "nfs-sharing": (False, bool),
-    "smb-sharing": (False, bool),
-    "media-sharing": (False, bool),
-    "swap": (False, bool),
-    "file-path": ("", str),
-    "file-size": (0, int),
-    "file-offset": (0, int),
-    "comment": ("", str),
-}
-_FIXED = ("type", "file-path", "file-offset")
-"""What is given when an item is added and, as far as is known, not changed later."""
-_MAX_PORT = 65535
-_SINCE = {"nvme-tcp-server-nqn": (7, 21), "mount-filesystem": (7, 17)}
-_SECRET = frozenset({"nvme-tcp-server-password"})
-_DISK_TYPES = frozenset({"file"})
-_FILE_DISKS = (7, 17)
-
-
-@cache
-def _release_of(version: str) -> tuple[int, int]:
-    major, minor = re.match(r"(\d+)\.(\d+)", version).groups()  # type: ignore[union-attr] # set by us
-    return int(major), int(minor)
-
-
-@cache
-def _hidden(version: str) -> frozenset[str]:
-    """Return the properties that a listing of a release leaves out."""
-    newer = {name for name, since in _SINCE.items() if since > _release_of(version)}
-    return _SECRET | newer
-
-
-@dataclass(slots=True)
-class Disk:
-    """A disk item."""
-
-    id: str
-    properties: dict[str, Scalar]
-    shown: tuple[dict[str, Scalar], str, Item] | None = field(default=None, compare=False)
-
-    @property
-    def file_name(self) -> str:
-        """The backing file as `/file` spells it."""
-        return str(self.properties["file-path"]).lstrip("/")
+from libs.mockrds.values import Item, Scalar
 
 
 @dataclass(kw_only=True)
@@ -79,6 +30,7 @@ class Device(SubvolumeStore):
         strict_empty: whether `set` and `remove` of nothing say `no such item`; unknown on hardware.
         read_only_user: whether every change is refused.
         json_decimals: whether JSON has whole numbers as `443.000000`.
+        serial: tells this device from all others; what hosts know disks by comes from it.
     """
 
     version: str = "7.24.4 (stable)"
@@ -88,15 +40,16 @@ class Device(SubvolumeStore):
     disks: list[Disk] = field(default_factory=list)
     read_only_user: bool = False
     json_decimals: bool = False
+    serial: str = field(default_factory=lambda: str(uuid4()))
 
     @property
     def release(self) -> tuple[int, int]:
         """Major and minor of the version."""
-        return _release_of(self.version)
+        return release_of(self.version)
 
     def knows(self, name: str) -> bool:
         """Whether a disk item has a property of this name in this release."""
-        return name in _DISK_PROPERTIES and _SINCE.get(name, (0, 0)) <= self.release
+        return is_known(name, self.release)
 
     def check_writable(self) -> None:
         """Refuse changes by a user that may only read; the wording is from people's reports."""
@@ -107,9 +60,8 @@ class Device(SubvolumeStore):
 
     def add_disk(self, given: Mapping[str, Scalar]) -> str:
         """Add a file disk and its backing file; return its ID."""
-        properties = {name: default for name, (default, _) in _DISK_PROPERTIES.items()}
-        properties |= self._checked(given)
-        if properties["type"] not in _DISK_TYPES or self.release < _FILE_DISKS:
+        properties = DEFAULTS | checked(given)
+        if properties["type"] not in DISK_TYPES or self.release < FILE_DISKS:
             raise ConsoleError("input does not match any value of type")
         for needed in ("slot", "file-path"):
             if not properties[needed]:
@@ -117,34 +69,43 @@ class Device(SubvolumeStore):
         self._check_unique(properties, None)
         disk = Disk(f"*{self.take_id():X}", properties)
         # A file that is there already is taken as it is: what the device does is not known.
-        wanted = max(self.files.get(disk.file_name, 0), int(properties["file-size"]))
+        known = self.files.get(disk.file_name, 0)
+        wanted = max(known, int(properties["file-size"]))
         if not wanted:
             raise ConsoleError("failure: file-size must be specified")
         self.resize_file(disk.file_name, wanted)
         properties["file-size"] = wanted
-        self.disks.append(disk)
+        try:
+            with self._exporting():
+                self.disks.append(disk)
+        except ConsoleError:
+            if not known:
+                self.drop_file(disk.file_name)
+            raise
         return disk.id
 
     def set_disks(self, ids: Iterable[str], given: Mapping[str, Scalar]) -> None:
         """Change disks."""
-        changes = self._checked(given)
-        for name in _FIXED:
+        changes = checked(given)
+        for name in FIXED:
             if name in changes:
                 raise ConsoleError(f"failure: cannot change {name}")  # a guess at the words
-        for disk in self._addressed(ids):
-            self._check_unique(disk.properties | changes, disk)
-            size = int(changes.get("file-size", 0))
-            if size:
-                if size < int(disk.properties["file-size"]):
-                    # What a device does is not known; the driver must never ask for it.
-                    raise ConsoleError("failure: cannot shrink file")
-                self.resize_file(disk.file_name, size)
-            disk.properties |= changes
+        with self._exporting():
+            for disk in self._addressed(ids):
+                self._check_unique(disk.properties | changes, disk)
+                size = int(changes.get("file-size", 0))
+                if size:
+                    if size < int(disk.properties["file-size"]):
+                        # What a device does is not known; the driver must never ask for it.
+                        raise ConsoleError("failure: cannot shrink file")
+                    self.resize_file(disk.file_name, size)
+                disk.properties |= changes
 
     def remove_disks(self, ids: Iterable[str]) -> None:
         """Remove disk items; the backing files stay (manual, Disks)."""
-        for disk in self._addressed(ids):
-            self.disks.remove(disk)
+        with self._exporting():
+            for disk in self._addressed(ids):
+                self.disks.remove(disk)
 
     def used_files(self) -> set[str]:
         """Return the names of the files that disk items use."""
@@ -153,22 +114,7 @@ class Device(SubvolumeStore):
     def list_disks(self) -> list[Item]:
         """Return the properties of all disk items, pools first."""
         pools = [self._pool_item(i, pool) for i, pool in enumerate(self.pools)]
-        return [*pools, *map(self._disk_item, self.disks)]
-
-    def _disk_item(self, disk: Disk) -> Item:
-        known = disk.shown
-        if known is None or known[:2] != (disk.properties, self.version):
-            known = disk.shown = (dict(disk.properties), self.version, self._shown(disk))
-        return known[2]
-
-    def _shown(self, disk: Disk) -> Item:
-        hidden = _hidden(self.version)
-        shown = {k: v for k, v in disk.properties.items() if k not in hidden}
-        # In the order of recorded output; what is fixed for a file disk is filled in.
-        first = {name: shown.pop(name) for name in ("type", "slot")}
-        fixed: Item = {"slot-default": "", "parent": "", "fs": "-"}
-        size = {"model": shown["file-path"], "size": shown["file-size"]}
-        return {".id": disk.id, **first, **fixed, **size, **shown, "media-interface": "none"}
+        return [*pools, *(disk.item(self.version) for disk in self.disks)]
 
     def _pool_item(self, index: int, pool: Pool) -> Item:
         item: dict[str, Scalar] = {
@@ -197,22 +143,6 @@ class Device(SubvolumeStore):
             raise ConsoleError("no such item")
         return found
 
-    def _checked(self, given: Mapping[str, Scalar]) -> dict[str, Scalar]:
-        checked: dict[str, Scalar] = {}
-        for name, value in given.items():
-            kind = _DISK_PROPERTIES[name][1]
-            if kind is bool and not isinstance(value, bool):
-                raise ConsoleError(f"invalid value for argument {name}")
-            if kind is int:
-                checked[name] = parse_size(name, value)
-            else:
-                checked[name] = value if kind is bool else _spelled(value)
-        if not 0 < int(checked.get("nvme-tcp-server-port", 1)) <= _MAX_PORT:
-            raise ConsoleError("invalid value for argument nvme-tcp-server-port")
-        if {".", ".."} & set(str(checked.get("file-path", "")).split("/")):
-            raise ConsoleError("invalid value for argument file-path")  # a guess at the words
-        return checked
-
     def _check_unique(self, properties: Mapping[str, Scalar], own: Disk | None) -> None:
         for name in ("slot", "nvme-tcp-server-nqn"):
             value = properties[name]
@@ -220,6 +150,57 @@ class Device(SubvolumeStore):
             taken = [*others, *(pool.mount_point for pool in self.pools)]
             if value and value in taken:
                 raise ConsoleError("failure: already have such entry")
+
+    # Exports
+
+    def export(self) -> None:
+        """Offer what is to be offered.
+
+        Raises:
+            ConsoleError: the data plane cannot.
+        """
+        if self.plane.exports:
+            self.plane.export(
+                [disk.export(self.version, self.serial) for disk in self.disks if disk.is_exported]
+            )
+
+    def nvme_ports(self) -> set[int]:
+        """Return the TCP ports at which disks are exported."""
+        version, serial = self.version, self.serial
+        return {disk.export(version, serial).port for disk in self.disks if disk.is_exported}
+
+    def replace(self) -> None:
+        """Become another device with the same configuration, and no data."""
+        self.lose_data()
+        self.serial = str(uuid4())
+        self.export()
+
+    def reset(self) -> None:
+        """Remove all disks, subvolumes and files."""
+        self.disks.clear()
+        self.export()
+        self.remove_subvolumes([sub.id for sub in reversed(self.subvolumes)])
+        for name in list(self.files):
+            self.drop_file(name)
+
+    @contextlib.contextmanager
+    def _exporting(self) -> Iterator[None]:
+        """Tell the plane what the block changed; undo it where the plane cannot follow."""
+        if not self.plane.exports:
+            yield
+            return
+        before = [(disk, dict(disk.properties)) for disk in self.disks]
+        try:
+            yield
+        finally:
+            try:
+                self.export()
+            except ConsoleError:
+                self.disks[:] = [disk for disk, _ in before]
+                for disk, properties in before:
+                    disk.properties = properties
+                self.export()
+                raise
 
     # Files
 
@@ -257,7 +238,3 @@ class Device(SubvolumeStore):
             "board-name": self.board,
             "platform": "MikroTik",
         }
-
-
-def _spelled(value: Scalar) -> str:
-    return str(value) if not isinstance(value, bool) else ("yes" if value else "no")

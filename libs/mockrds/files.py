@@ -1,9 +1,27 @@
 """The simulated device's pools and the files in them."""
 
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from libs.mockrds.dataplane import DataPlane, NoData
 from libs.mockrds.errors import ConsoleError
+
+# Nobody has recorded what a full device says; this wording is from people's reports.
+_NO_SPACE = "failure: not enough space"
+_TEXTS = {errno.ENOSPC: _NO_SPACE, errno.EROFS: "failure: read-only file system"}
+
+
+@contextlib.contextmanager
+def console_errors() -> Iterator[None]:
+    """Say on the console what a data plane cannot do; the words are guesses."""
+    try:
+        yield
+    except OSError as error:
+        text = f"failure: {os.strerror(error.errno or 0).lower()}"
+        raise ConsoleError(_TEXTS.get(error.errno or 0, text)) from error
 
 
 @dataclass(slots=True)
@@ -68,7 +86,8 @@ class FileStore:
             self.copying[target] = source
             return
         self.resize_file(target, self.files[source])
-        self.plane.copy(source, target)
+        with console_errors():
+            self.plane.copy(source, target)
 
     def finish_copies(self) -> None:
         """Let every copy become complete."""
@@ -80,9 +99,14 @@ class FileStore:
 
     def drop_file(self, name: str) -> None:
         """Remove a file that is there."""
+        with console_errors():
+            self.plane.remove(name)
+        self.forget_file(name)
+
+    def forget_file(self, name: str) -> None:
+        """Know nothing of a file any more."""
         del self.files[name]
         self.shared.discard(name)
-        self.plane.remove(name)
 
     def resize_file(self, name: str, size: int) -> None:
         """Make a file, or extend it, where its pool has the room."""
@@ -92,15 +116,20 @@ class FileStore:
         if pool is None:
             raise ConsoleError("failure: no such directory")
         if size - self.files.get(name, 0) > self.free(pool):
-            # Nobody has recorded what a full device says; this wording is from people's reports.
-            raise ConsoleError("failure: not enough space")
-        self.plane.resize(name, size)
+            raise ConsoleError(_NO_SPACE)
+        with console_errors():
+            self.plane.resize(name, size)
         self.files[name] = size
 
     def share(self, source: str, target: str) -> None:
-        """Give all files below one directory a second name below another, sharing content."""
+        """Give all files below one directory a second name below another."""
         for name in [name for name in self.files if name.startswith(source)]:
             copy = target + name.removeprefix(source)
             self.files[copy] = self.files[name]
             self.shared.add(copy)
-            self.plane.copy(name, copy)
+
+    def lose_data(self) -> None:
+        """Let every file be a hole, as on disks that were replaced."""
+        with console_errors():
+            for name in self.files:
+                self.plane.blank(name)

@@ -1,6 +1,7 @@
 """The command line of `rds-csi-mock-rds`."""
 
 import argparse
+import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,8 +11,8 @@ from libs.core.version import __version__
 from libs.mockrds.control import HELP
 from libs.mockrds.files import Pool
 from libs.mockrds.latency import REALISTIC, Latency, fixed
+from libs.mockrds.mock import DEFAULT_SESSIONS
 from libs.mockrds.render import Console
-from libs.mockrds.server import DEFAULT_SESSIONS
 from libs.mockrds.values import parse_size
 
 _POOL = re.compile(
@@ -21,6 +22,10 @@ _POOL = re.compile(
 _EPILOG = f"""\
 When it is ready it prints one line of JSON on standard output: the SSH address, the control API's
 address, the public host key and the user. SIGTERM ends it.
+
+With --nvme-target, which takes root and the modules nvmet and nvmet-tcp, hosts connect to the disks
+over NVMe/TCP. SIGTERM ends the exports; after SIGKILL they go on, and a new process with the same
+--disk-files and --data takes them over without a break. On Btrfs, subvolumes and copies are real.
 
 Every flag can be given as RDS_MOCK_<NAME> in the environment (RDS_MOCK_LISTEN=0.0.0.0:22); a flag
 on the command line wins. RDS_MOCK_POOL takes several pools, separated by spaces.
@@ -51,6 +56,8 @@ class Options:
     sessions: int
     honest_status: bool
     disk_files: Path | None
+    nvme_target: str
+    nvme_fencing: str
     data: Path | None
     style: Console
     json_decimals: bool
@@ -125,13 +132,44 @@ def _add_awkwardness(parser: argparse.ArgumentParser) -> None:
     )
     add("--sessions", type=_count, default=DEFAULT_SESSIONS, help="commands at once (%(default)s)")
     add("--honest-status", action="store_true", help="exit with 1 where a command failed")
-    add("--disk-files", type=Path, help="keep each volume as a sparse file below this directory")
     add("--data", type=Path, help="keep the device's state in this directory, over restarts")
     add("--width", type=_count, default=0, help="console width, whatever the login asks for")
     add("--fold-inside", action="store_true", help="break values across lines, as hardware did")
     add("--json-decimals", action="store_true", help="whole numbers in JSON as 443.000000")
     add("--strict-empty", action="store_true", help="changing nothing is an error: no such item")
     add("--read-only-user", action="store_true", help="refuse every change")
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--disk-files", type=Path, help="keep each volume as a sparse file below this directory")
+    add(
+        "--nvme-target",
+        metavar="ADDRESS",
+        nargs="?",
+        const="",
+        help="export them at this IP address (that of --listen) through this kernel's NVMe target",
+    )
+    add(
+        "--nvme-fencing",
+        choices=("keep", "cut"),
+        default="keep",
+        help="of a host that is connected and taken off a disk's list: its connection "
+        "(%(default)s, which is what Linux does)",
+    )
+
+
+def _target_address(parser: argparse.ArgumentParser, given: argparse.Namespace) -> str:
+    """Return where disks are exported; empty if they are not."""
+    if given.nvme_target is None:
+        return ""
+    if given.disk_files is None:
+        parser.error("--nvme-target needs --disk-files")
+    address = given.nvme_target or given.listen[0]
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        parser.error(f"--nvme-target needs an IP address, not {address!r}")
 
 
 def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
@@ -160,6 +198,7 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
     add(
         "--release", type=_release, default="7.24.4 (stable)", help="RouterOS version (%(default)s)"
     )
+    _add_data(parser)
     _add_awkwardness(parser)
     given = parser.parse_args([*_from_environment(parser, environ), *argv])
     password = given.password_file.read_text().strip() if given.password_file else given.password
@@ -178,6 +217,8 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
         sessions=given.sessions,
         honest_status=given.honest_status,
         disk_files=given.disk_files,
+        nvme_target=_target_address(parser, given),
+        nvme_fencing=given.nvme_fencing,
         data=given.data,
         style=Console(width=given.width, fold_inside=given.fold_inside),
         json_decimals=given.json_decimals,

@@ -3,150 +3,21 @@
 import asyncio
 import contextlib
 import re
-import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
 
 import asyncssh
 import structlog
 
-from libs.mockrds.device import Device
-from libs.mockrds.faults import Action, Fault, Faults
-from libs.mockrds.interpreter import Interpreter
-from libs.mockrds.latency import Latency
-from libs.mockrds.render import Console
-from libs.mockrds.store import Store
+from libs.mockrds.faults import Action
+from libs.mockrds.mock import Access, MockRds
+
+__all__ = ["Access", "MockRds", "open_mock"]
 
 log = structlog.get_logger(__name__)
 
-DEFAULT_SESSIONS = 20
-"""RouterOS's `max-sessions` of the ssh service, by default."""
-
 _WIDTH = re.compile(r"(\d+)w")
 _DEFAULT_WIDTH = 80
-_CUT_OFF_LIMIT = 2.0
 _NOISE = '\x00\x1b[2J]}{\ufffd[[{"slot": "pvc-'
-
-
-@dataclass(frozen=True)
-class Access:
-    """Who may log in. A user with a key may not use a password, as on RouterOS."""
-
-    user: str = "rds-csi"
-    password: str = ""
-    authorized_keys: tuple[asyncssh.SSHKey, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Exec:
-    """One command line as it was received.
-
-    Attributes:
-        seconds: how long it took, with every delay that was asked for.
-        error: the text that it ended with, empty where it succeeded.
-        user: who sent it, with the console suffix.
-        started: seconds since 1970.
-        size: bytes that it printed, before a fault took any away.
-    """
-
-    number: int
-    line: str
-    seconds: float
-    error: str
-    user: str = ""
-    started: float = 0.0
-    size: int = 0
-
-
-@dataclass
-class MockRds:
-    """A running simulated device.
-
-    Attributes:
-        latency: how long an exec takes.
-        store: where the state is kept; nowhere by default.
-        sessions: how many execs may run at once on one connection; one more is refused.
-        style: how consoles print; a width of 0 takes what the session asks for.
-        honest_status: whether a failed line exits with 1; RouterOS was measured to exit with 0.
-        execs: every line received, oldest first.
-    """
-
-    device: Device
-    access: Access
-    latency: Latency = field(default_factory=Latency)
-    store: Store | None = None
-    sessions: int = DEFAULT_SESSIONS
-    honest_status: bool = False
-    style: Console = field(default_factory=lambda: Console(width=0))
-    faults: Faults = field(default_factory=Faults)
-    execs: list[Exec] = field(default_factory=list)
-    connections: "set[asyncssh.SSHServerConnection]" = field(default_factory=set)
-    tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
-    away: bool = False
-    _count: int = 0
-
-    def console(self, width: int) -> Console:
-        """Return the console of a session that asked for this width."""
-        return replace(self.style, width=self.style.width or width)
-
-    async def answer(self, line: str, width: int, user: str = "") -> tuple[str, int, Fault | None]:
-        """Run a line; return what is printed, the exit status, and what is to go wrong with it."""
-        started, clock = time.time(), time.monotonic()
-        fault = self.faults.take(line)
-        delay = self.latency.of(line)
-        if delay:
-            await asyncio.sleep(delay)
-        if fault and fault.action is Action.DROP_BEFORE:
-            text, error = "", ""
-        elif fault and fault.action is Action.ERROR:
-            text, error = fault.text + "\r\n", fault.text
-        else:
-            text, error = Interpreter(self.device, self.console(width)).run(line)
-            self.save()
-        if fault and fault.action is Action.DELAY:
-            await asyncio.sleep(fault.amount)
-        self._count += 1
-        seconds, size = time.monotonic() - clock, len(text.encode(errors="replace"))
-        self.execs.append(Exec(self._count, line, seconds, error, user, started, size))
-        return text, int(bool(error) and self.honest_status), fault
-
-    def save(self) -> None:
-        """Keep the device's state, where it is kept at all."""
-        if self.store is not None:
-            self.store.save(self.device)
-
-    async def restart(self, seconds: float = 0.0) -> None:
-        """Cut everything off, refuse connections for so many seconds, and be back."""
-        self.away = True
-        self.drop_connections()
-        await asyncio.sleep(seconds)
-        self.away = False
-
-    def reset(self) -> None:
-        """Remove all disks, files and faults and forget the history; pools and settings stay."""
-        for name in list(self.device.files):
-            self.device.drop_file(name)
-        self.device.disks.clear()
-        self.device.subvolumes.clear()
-        self.faults.clear()
-        self.execs.clear()
-        self.save()
-
-    def drop_connections(self) -> None:
-        """Cut every connection off, as a device that loses power: what was not begun is lost."""
-        for connection in list(self.connections):
-            connection.abort()
-        for task in list(self.tasks):
-            task.cancel()
-
-    async def aclose(self) -> None:
-        """Cut everything off and wait for it to be gone."""
-        gone = [connection.wait_closed() for connection in self.connections]
-        tasks = list(self.tasks)
-        self.drop_connections()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_CUT_OFF_LIMIT):
-                await asyncio.gather(*gone, *tasks, return_exceptions=True)
 
 
 class _Server(asyncssh.SSHServer):
@@ -276,7 +147,13 @@ async def _drip(channel: "asyncssh.SSHServerChannel[str]", text: str, amount: in
 async def open_mock(
     mock: MockRds, host: str, port: int, host_key: asyncssh.SSHKey
 ) -> AsyncIterator[int]:
-    """Serve a device until the block ends; yields the port, which matters where 0 was asked for."""
+    """Serve a device until the block ends; yields the port, which matters where 0 was asked for.
+
+    Raises:
+        OSError: the address cannot be used.
+        ConsoleError: the device cannot export its disks.
+    """
+    await mock.change(mock.device.export)
     server = await asyncssh.listen(
         host,
         port,
@@ -287,6 +164,7 @@ async def open_mock(
         line_editor=False,
         keepalive_interval=0,
     )
+    mock.ports.add(server.get_port())
     try:
         yield server.get_port()
     finally:

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from libs.mockrds.device import Device, Disk
+from libs.mockrds.device import Device
+from libs.mockrds.disks import Disk
 from libs.mockrds.files import Pool
 from libs.mockrds.subvolumes import Subvolume
 
@@ -37,6 +38,7 @@ class Store:
             device.shared = set(state["shared"])
             device.subvolumes = [Subvolume(**sub) for sub in state["subvolumes"]]
             device.next_id = int(state["next_id"])
+            device.serial = str(state.get("serial", device.serial))
         except (KeyError, TypeError) as error:
             raise ValueError(f"{self._path} is no state of a device: {error!r}") from error
 
@@ -50,6 +52,7 @@ class Store:
                 "shared": sorted(device.shared),
                 "subvolumes": [dataclasses.asdict(sub) for sub in device.subvolumes],
                 "next_id": device.next_id,
+                "serial": device.serial,
             }
         )
         if text == self._written:

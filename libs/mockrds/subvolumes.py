@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from libs.mockrds.errors import ConsoleError
-from libs.mockrds.files import FileStore
+from libs.mockrds.files import FileStore, console_errors
 from libs.mockrds.values import Item
 
 
@@ -70,6 +70,12 @@ class SubvolumeStore(FileStore):
         if parent and parent not in known:
             raise ConsoleError("input does not match any value of parent")
         made = Subvolume(f"*B{self.take_id():X}", label, name, parent, read_only)
+        with console_errors():
+            if parent:
+                source = known[parent].directory
+                self.plane.snapshot(source, made.directory, read_only=read_only)
+            else:
+                self.plane.make_subvolume(made.directory)
         self.subvolumes.append(made)
         if parent:
             self.share(known[parent].directory + "/", made.directory + "/")
@@ -80,6 +86,8 @@ class SubvolumeStore(FileStore):
             inside = [name for name in self.files if name.startswith(sub.directory + "/")]
             if self.used_files() & set(inside):
                 raise ConsoleError("failure: subvolume is in use")
+            with console_errors():
+                self.plane.remove_subvolume(sub.directory)
             for name in inside:
-                self.drop_file(name)
+                self.forget_file(name)
             self.subvolumes.remove(sub)

@@ -11,7 +11,8 @@ import asyncssh
 from libs.mockrds.device import Device
 from libs.mockrds.faults import Faults
 from libs.mockrds.files import Pool
-from libs.mockrds.server import Access, Exec, MockRds, open_mock
+from libs.mockrds.mock import Access, Exec, MockRds
+from libs.mockrds.server import open_mock
 from libs.mockrds.store import Store
 
 PASSWORD = "simulated"  # noqa: S105 (of a device that does not exist)

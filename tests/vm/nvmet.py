@@ -1,21 +1,38 @@
-"""Linux's own NVMe/TCP target, set up through configfs: the device that tests in the machine use.
+"""Linux's own NVMe/TCP target: the device that tests in the machine use.
 
-The files are those of drivers/nvme/target/configfs.c of Linux. A subsystem is configured whole
-before it is linked to the port.
+It is set up as the simulator sets it up, a step at a time; a subsystem is configured whole before
+it is linked to the port.
 """
 
 import contextlib
 import os
 import subprocess
-from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
 from libs.core.ids import Nqn
+from libs.mockrds.configtree import KernelTree
+from libs.mockrds.exports import (
+    Admit,
+    AdmitAll,
+    Disable,
+    Dismiss,
+    Enable,
+    Host,
+    Link,
+    Make,
+    Place,
+    Portal,
+    Unlink,
+    plan_steps,
+)
+from libs.mockrds.nvmet import Configfs
 
 CONFIG = Path("/sys/kernel/config")
 ADDRESS, PORT = "127.0.0.1", 4420
 MIB = 2**20
+_MARK = "tests in the machine"
+_PORTAL = Portal(ADDRESS, PORT)
 
 
 def load_modules() -> None:
@@ -26,92 +43,70 @@ def load_modules() -> None:
             _run("mount", "-t", "configfs", "configfs", str(CONFIG))
 
 
-@dataclass
 class Nvmet:
     """A target with one port.
 
     Attributes:
-        directory: where backing files lie. On tmpfs they need `buffered`; on ext4, xfs, btrfs and
-            9p they must not have it; on overlayfs the kernel takes none.
-        buffered: whether the page cache is used.
-        root: of its configuration.
+        directory: where backing files lie; the kernel takes none on overlayfs.
     """
 
-    directory: Path
-    buffered: bool = True
-    root: Path = field(default=CONFIG / "nvmet")
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._target = Configfs(KernelTree(), _MARK)
 
     def open(self) -> None:
-        """Make the port; it listens while any subsystem is linked to it."""
-        port = self.root / "ports" / "1"
-        port.mkdir()
-        for name, text in (
-            ("trtype", "tcp"),
-            ("adrfam", "ipv4"),
-            ("traddr", ADDRESS),
-            ("trsvcid", str(PORT)),
-        ):
-            (port / f"addr_{name}").write_text(text)
+        """Begin with nothing, whatever was left."""
+        self.close()
 
     def close(self) -> None:
         """Take everything down."""
-        for subsystem in list((self.root / "subsystems").iterdir()):
-            self.remove(Nqn(subsystem.name))
-        for directory in (self.root / "ports" / "1", *(self.root / "hosts").iterdir()):
-            directory.rmdir()
+        for nqn in self._target.read():
+            self.remove(Nqn(nqn))
 
     def export(
         self, nqn: Nqn, size: int = 16 * MIB, *, host: Nqn | None = None, enabled: bool = True
     ) -> None:
         """Export a new disk, to one host or to all."""
-        subsystem = self._subsystem(nqn)
-        subsystem.mkdir()
-        (subsystem / "attr_allow_any_host").write_text("0" if host else "1")
+        self._target.do(Make(nqn.text))
         self._make_backing(nqn, size)
-        namespace = subsystem / "namespaces" / "1"
-        namespace.mkdir()
-        (namespace / "device_path").write_text(str(self._backing(nqn)))
-        (namespace / "buffered_io").write_text("1" if self.buffered else "0")
         # The kernel's default is a new one each time, and a host takes that for another disk.
-        (namespace / "device_uuid").write_text(str(uuid5(NAMESPACE_URL, nqn.text)))
+        uuid = str(uuid5(NAMESPACE_URL, nqn.text))
+        self._target.do(Place(nqn.text, str(self._backing(nqn)), uuid))
         if host:
             self.admit(nqn, host)
+        else:
+            self._target.do(AdmitAll(nqn.text, on=True))
         if enabled:
             self.enable(nqn)
         self.link(nqn)
 
     def remove(self, nqn: Nqn) -> None:
         """Stop exporting a disk, and forget it."""
-        subsystem = self._subsystem(nqn)
-        self.unlink(nqn)
-        self.enable(nqn, on=False)
-        for host in list((subsystem / "allowed_hosts").iterdir()):
-            host.unlink()
-        (subsystem / "namespaces" / "1").rmdir()
-        subsystem.rmdir()
-        self._backing(nqn).unlink()
+        for step in plan_steps({nqn.text: self._target.read()[nqn.text]}, {}, cut=True):
+            self._target.do(step)
+        self._target.tidy()
+        self._backing(nqn).unlink(missing_ok=True)
 
     def link(self, nqn: Nqn) -> None:
         """Let a subsystem be reached."""
-        self._link(nqn).symlink_to(self._subsystem(nqn))
+        self._target.do(Link(nqn.text, _PORTAL))
 
     def unlink(self, nqn: Nqn) -> None:
         """Take a subsystem away from its hosts: live connections are cut, and none are made."""
-        self._link(nqn).unlink(missing_ok=True)
+        self._target.do(Unlink(nqn.text, _PORTAL))
 
     def enable(self, nqn: Nqn, *, on: bool = True) -> None:
         """Show a subsystem's disk, or hide it."""
-        (self._subsystem(nqn) / "namespaces" / "1" / "enable").write_text("1" if on else "0")
+        size = self._backing(nqn).stat().st_size
+        self._target.do(Enable(nqn.text, size) if on else Disable(nqn.text))
 
     def admit(self, nqn: Nqn, host: Nqn) -> None:
         """Allow a host to connect."""
-        known = self.root / "hosts" / host.text
-        known.mkdir(exist_ok=True)
-        (self._subsystem(nqn) / "allowed_hosts" / host.text).symlink_to(known)
+        self._target.do(Admit(nqn.text, Host(host.text)))
 
     def dismiss(self, nqn: Nqn, host: Nqn) -> None:
         """Allow a host no further connections; a live one stays."""
-        (self._subsystem(nqn) / "allowed_hosts" / host.text).unlink()
+        self._target.do(Dismiss(nqn.text, Host(host.text)))
 
     def grow(self, nqn: Nqn, size: int) -> None:
         """Make a disk larger; nobody is told."""
@@ -134,12 +129,6 @@ class Nvmet:
     def _make_backing(self, nqn: Nqn, size: int) -> None:
         with self._backing(nqn).open("wb") as file:
             file.truncate(size)
-
-    def _subsystem(self, nqn: Nqn) -> Path:
-        return self.root / "subsystems" / nqn.text
-
-    def _link(self, nqn: Nqn) -> Path:
-        return self.root / "ports" / "1" / "subsystems" / nqn.text
 
     def _backing(self, nqn: Nqn) -> Path:
         return self.directory / f"{nqn.text.rpartition(':')[2]}.img"

@@ -27,12 +27,13 @@ class Mock:
 
 
 @contextlib.asynccontextmanager
-async def start(*arguments: str) -> AsyncIterator[Mock]:
+async def start(*arguments: str, environment: dict[str, str] | None = None) -> AsyncIterator[Mock]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "libs.mockrds", "--listen=127.0.0.1:0", "--control=127.0.0.1:0"),
         *arguments,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
+        env=environment,
     )
     try:
         assert process.stdout is not None
@@ -136,6 +137,22 @@ async def test_a_session_more_than_allowed_is_refused_and_a_shell_too() -> None:
 
     refused = [answer for answer in answers if isinstance(answer, asyncssh.ChannelOpenError)]
     assert len(refused) == 1
+
+
+@pytest.mark.parametrize("outage", ["crash", "partition"])
+async def test_silence_is_refused_where_it_cannot_be_had(tmp_path: Path, outage: str) -> None:
+    async with (
+        start("--password=secret", environment={"PATH": str(tmp_path)}) as mock,
+        aiohttp.ClientSession(mock.ready["control"]) as api,
+    ):
+        refused = await api.post(f"/{outage}")
+        words = await refused.text()
+        state = await (await api.get("/state")).json()
+        async with mock.connect() as connection:
+            answer = await connection.run(":put here")
+
+    assert (refused.status, state["away"], answer.stdout) == (501, False, "here\r\n")
+    assert "needs tc" in words
 
 
 async def test_without_a_way_to_log_in_it_does_not_start() -> None:
