@@ -6,18 +6,26 @@ it computes about fifteen times slower than the host, and runs a command some fo
 was asked to.
 """
 
+import asyncio
+import contextlib
 import os
 import shutil
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.vm.guest import INIT, command_script, second_stage
-from tests.vm.initrd import MachineUnable, build_initrd, newest_kernel, unpack_kernel
+from tests.vm.guest import (
+    INIT,
+    PYTHON_FILES,
+    Face,
+    Identity,
+    booted_mark,
+    command_script,
+    second_stage,
+)
+from tests.vm.initrd import BUSYBOX, MODULES, build_initrd
+from tests.vm.kernel import Kernel, MachineUnable
 
 TIMED_OUT = 124
 DIED = 125
@@ -31,59 +39,108 @@ _KERNEL_OPTIONS = (
     "hardened_usercopy=off"
 )
 
+Show = Callable[[bytes], None]
+"""Takes what the command prints, as it comes."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a machine runs.
+
+    Attributes:
+        argv: the command.
+        directory: where.
+        environment: its whole environment.
+    """
+
+    argv: Sequence[str]
+    directory: Path
+    environment: Mapping[str, str]
+
 
 @dataclass(frozen=True)
 class Machine:
     """How a machine is run.
 
     Attributes:
-        scratch: a directory for what the machine is made of.
+        scratch: a directory for what it is made of.
         results: one that the guest may write, under the same path.
+        kernel: what it boots.
+        identity: its name and addresses.
+        links: for each network card, a connected socket to that of another machine.
+        face: where the command's input comes from.
         memory: as QEMU spells it.
-        seconds: until it is killed.
+        cpus: how many it has.
+        seconds: until it is killed; None: it may take as long as it likes.
+        hot: files that are in its memory from the start (tests/vm/hot.py).
     """
 
     scratch: Path
     results: Path
+    kernel: Kernel
+    identity: Identity = field(default_factory=Identity)
+    links: tuple[int, ...] = ()
+    face: Face = Face.OUTPUT
     memory: str = "2G"
-    seconds: float = 300.0
+    cpus: int = 1
+    seconds: float | None = 600.0
+    hot: tuple[Path, ...] = ()
 
     @property
     def console(self) -> Path:
         """Where the guest's serial console is kept."""
         return self.scratch / "console"
 
-    def run(self, argv: Sequence[str], directory: Path, environment: Mapping[str, str]) -> int:
-        """Run a command in a machine of its own, show its output, and return its exit status.
-
-        Raises:
-            MachineUnable: this host lacks something.
-        """
-        if shutil.which(_QEMU) is None:
-            raise MachineUnable(f"there is no {_QEMU}: apt-get install qemu-system-x86")
-        release = newest_kernel()
-        kernel = unpack_kernel(release, Path.home() / ".cache" / "rds-csi-vm")
-        files = {
-            "second.sh": second_stage(self.results),
-            "command.sh": command_script(argv, directory, environment),
-        }
-        (self.scratch / "initrd").write_bytes(build_initrd(release, INIT, files))
+    async def run(self, command: Command, show: Show) -> int:
+        """Run a command in a machine of its own, and return its exit status."""
+        kernel = await asyncio.to_thread(self._prepare, command)
         reader, writer = os.pipe()
-        process = subprocess.Popen(  # noqa: S603 (QEMU with our own arguments)
-            self._qemu(kernel, writer), stdin=subprocess.DEVNULL, pass_fds=[writer]
-        )
-        os.close(writer)
-        pump = threading.Thread(target=_pump, args=(reader,), daemon=True)
-        pump.start()
-        try:
-            process.wait(self.seconds)
-        except subprocess.TimeoutExpired:
-            return TIMED_OUT
-        finally:
-            process.kill()
-            process.wait()
-            pump.join(5)
+        async with _pumping(reader, show), self._start(kernel, writer) as process:
+            try:
+                async with asyncio.timeout(self.seconds):
+                    await process.wait()
+            except TimeoutError:
+                return TIMED_OUT
         return self._status()
+
+    def boot_seconds(self, started: float) -> float | None:
+        """Return how long after a moment (of `time.time`) the command began; None: it has not."""
+        with contextlib.suppress(FileNotFoundError):
+            return booted_mark(self.results).stat().st_mtime - started
+        return None
+
+    def _prepare(self, command: Command) -> Path:
+        files = {
+            "identity.sh": self.identity.script(self.kernel),
+            "second.sh": second_stage(self.results, self.face),
+            **{f"python/{name}": text for name, text in PYTHON_FILES.items()},
+            "command.sh": command_script(command.argv, command.directory, command.environment),
+        }
+        modules = (*MODULES, "virtio_net") if self.links else MODULES
+        initrd = build_initrd(self.kernel, INIT, files, modules, self.hot)
+        (self.scratch / "initrd").write_bytes(initrd)
+        return self.kernel.unpacked()
+
+    @contextlib.asynccontextmanager
+    async def _start(self, kernel: Path, output: int) -> AsyncIterator[asyncio.subprocess.Process]:
+        """Own QEMU, with whatever it starts: it is gone afterwards, also if this process is."""
+        guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *guard,
+                *self._qemu(kernel, output),
+                stdin=asyncio.subprocess.DEVNULL if self.face is Face.OUTPUT else None,
+                pass_fds=[output, *self.links],
+                start_new_session=True,
+            )
+        finally:
+            os.close(output)
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
 
     def _status(self) -> int:
         try:
@@ -96,7 +153,7 @@ class Machine:
         return [
             *(_QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
             *("-machine", "q35", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max"),
-            *("-smp", "2", "-m", self.memory),
+            *("-smp", str(self.cpus), "-m", self.memory),
             *("-kernel", str(kernel), "-initrd", str(self.scratch / "initrd")),
             *("-append", _KERNEL_OPTIONS),
             *("-chardev", f"file,id=con,path={self.console}", "-serial", "chardev:con"),
@@ -109,16 +166,56 @@ class Machine:
             *("-device", "virtio-9p-pci,fsdev=root,mount_tag=root"),
             *("-fsdev", f"{ninep},id=results,path={self.results}"),
             *("-device", "virtio-9p-pci,fsdev=results,mount_tag=results"),
+            *self._input(),
+            *self._network(),
         ]
 
+    def _input(self) -> list[str]:
+        chardev = ["-chardev", "stdio,id=in,signal=off"]
+        if self.face is Face.PIPE:
+            return [*chardev, "-device", "virtserialport,chardev=in,name=rig.in"]
+        if self.face is Face.TERMINAL:
+            return [*chardev, "-device", "virtconsole,chardev=in"]
+        return []
 
-def _pump(reader: int) -> None:
-    while chunk := os.read(reader, 65536):
-        sys.stdout.buffer.write(chunk)
-        sys.stdout.buffer.flush()
-    os.close(reader)
+    def _network(self) -> list[str]:
+        given = []
+        for number, link in enumerate(self.links):
+            # The last part is the machine's, so that no two cards on one wire have the same.
+            own = int(self.identity.addresses[number].rpartition(".")[2])
+            mac = f"52:54:00:77:{number:02x}:{own:02x}"
+            given += ["-netdev", f"stream,id=net{number},addr.type=fd,addr.str={link}"]
+            given += ["-device", f"virtio-net-pci,netdev=net{number},romfile=,mac={mac}"]
+        return given
 
 
-def log(started: float, text: str) -> None:
-    """Say something about the machine, with the seconds since it was asked for."""
-    sys.stderr.write(f"vm: {time.monotonic() - started:.1f} s: {text}\n")
+def check_tools() -> None:
+    """Check that machines can be run here.
+
+    Raises:
+        MachineUnable: something is missing.
+    """
+    if shutil.which(_QEMU) is None:
+        raise MachineUnable(f"there is no {_QEMU}: apt-get install qemu-system-x86")
+    if not BUSYBOX.exists():
+        raise MachineUnable("there is no busybox: apt-get install busybox-static")
+
+
+@contextlib.asynccontextmanager
+async def _pumping(output: int, show: Show) -> AsyncIterator[None]:
+    """Show what comes, to its end, which is there when QEMU is gone."""
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(output, "rb")
+    )
+
+    async def pump() -> None:
+        while chunk := await reader.read(65536):
+            show(chunk)
+
+    task = asyncio.create_task(pump())
+    try:
+        yield
+    finally:
+        await task
+        transport.close()

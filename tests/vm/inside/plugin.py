@@ -256,6 +256,14 @@ class Writer:
         return [number for number in numbers if not is_there(number)]
 
 
+def newest(path: Path) -> int:
+    """Return the number of the latest block that a writer left in a file; -1 if there is none."""
+    data = path.read_bytes()[: _SLOTS * _BLOCK]
+    blocks = (data[at : at + _BLOCK] for at in range(0, len(data), _BLOCK))
+    numbers = [int.from_bytes(b[:8], "big") for b in blocks if b == b[:8] * (_BLOCK // 8)]
+    return max(numbers, default=-1)
+
+
 def drop_caches() -> None:
     Path("/proc/sys/vm/drop_caches").write_text("3")
 

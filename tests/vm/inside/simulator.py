@@ -1,11 +1,14 @@
 """The simulated device as a process in the machine, and what is seen of its disks."""
 
 import asyncio
+import contextlib
 import hashlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,20 +17,23 @@ import aiohttp
 import asyncssh
 
 from libs.core.ids import Nqn
+from libs.core.size import GIB
 from libs.nvmeof.fabrics import NvmeFabrics
 from libs.nvmeof.model import BlockDevice, LinkState
 from tests.vm.inside.rig import PREFIX
-from tests.vm.nvmet import ADDRESS, CONFIG, MIB
+from tests.vm.nvmet import ADDRESS, CONFIG, MIB, load_modules
 
 PORT = 4440
 _PORT = f"{PORT:04X}"
 HOME = Path("/dev/shm/mock-rds")  # noqa: S108 (of a machine of our own)
 DISKS = HOME / "disks"
 OTHER = Nqn("nqn.2014-08.com.example:another")
+POOL = 8 * GIB
+"""Bytes; it takes memory only for what is written."""
 FLAGS = (
     *("--listen=127.0.0.1:0", "--control=127.0.0.1:0", "--password=secret"),
     *(f"--data={HOME}/state", f"--host-key={HOME}/key", f"--disk-files={DISKS}"),
-    *("--nvme-target", "--pool=raid10=1T:xfs", "--pool=btr=1T:btrfs"),
+    *("--pool=raid10=1T:xfs", "--pool=btr=1T:btrfs"),
 )
 
 
@@ -152,3 +158,29 @@ def numbers(path: Path) -> list[int]:
     data = path.read_bytes()[:MIB]
     blocks = (data[at : at + 4096] for at in range(0, len(data), 4096))
     return [int.from_bytes(b[:8], "big") for b in blocks if b == b[:8] * 512 and any(b)]
+
+
+@contextlib.contextmanager
+def running_device(*flags: str) -> Iterator[Device]:
+    """Own a simulated device with its data on Btrfs; at its end the kernel's target is empty."""
+    load_modules()
+    HOME.mkdir()
+    DISKS.mkdir()
+    with (HOME / "pool").open("wb") as file:
+        file.truncate(POOL)
+    _run("mkfs.btrfs", "-q", HOME / "pool")
+    _run("mount", "-o", "loop", HOME / "pool", DISKS)
+    device = Device(flags=(*FLAGS, *flags))
+    device.start()
+    try:
+        yield device
+    finally:
+        code = device.end()
+        left = [path for top in ("subsystems", "ports", "hosts") for path in named(top)]
+        _run("umount", DISKS)
+        shutil.rmtree(HOME)
+    assert (code, left) == (0, [])
+
+
+def _run(*argv: str | Path) -> None:
+    subprocess.run(argv, check=True, timeout=60)  # noqa: S603 (our own words)

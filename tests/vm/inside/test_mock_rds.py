@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import signal
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from tests.vm.inside.plugin import drop_caches, writing
 from tests.vm.inside.rig import HOST, PREFIX, QUICK, reach, until
 from tests.vm.inside.simulator import (
     DISKS,
-    HOME,
     OTHER,
     PORT,
     Device,
@@ -30,29 +28,16 @@ from tests.vm.inside.simulator import (
     named,
     nqn,
     numbers,
+    running_device,
     start_of,
 )
-from tests.vm.nvmet import MIB, disconnect_everything, load_modules
+from tests.vm.nvmet import MIB, disconnect_everything
 
 
 @pytest.fixture(scope="module")
 def rds() -> Iterator[Device]:
-    load_modules()
-    HOME.mkdir()
-    DISKS.mkdir()
-    with (HOME / "pool").open("wb") as file:
-        file.truncate(512 * MIB)
-    subprocess.run(["mkfs.btrfs", "-q", HOME / "pool"], check=True, timeout=60)  # noqa: S603, S607
-    subprocess.run(["mount", "-o", "loop", HOME / "pool", DISKS], check=True, timeout=60)  # noqa: S603, S607
-    device = Device()
-    device.start()
-    try:
+    with running_device("--nvme-target") as device:
         yield device
-    finally:
-        code = device.end()
-        left = [path for top in ("subsystems", "ports", "hosts") for path in named(top)]
-        subprocess.run(["umount", DISKS], check=True, timeout=60)  # noqa: S603, S607
-    assert (code, left) == (0, [])
 
 
 @pytest.fixture

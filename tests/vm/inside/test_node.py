@@ -8,49 +8,13 @@ from pathlib import Path
 import pytest
 from grpclib.const import Status
 
-from tests.component.node.rig import MIB, SIZES, mount_table, mounted, raw
-from tests.vm.inside.plugin import VmRig, error_of, fill, nqn_of, open_vm_rig, sum_of, writing
+from tests.component.node.rig import MIB, SIZES, mount_table, raw
+from tests.vm.inside.plugin import VmRig, error_of, fill, nqn_of, open_vm_rig, sum_of
 from tests.vm.inside.rig import reach
 from tests.vm.nvmet import ADDRESS, PORT, Nvmet, nvme
 
 ROUNDS = 20
 SECRET = "DHHC-1:00:YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=:"
-
-
-@pytest.mark.parametrize("fs_type", ["ext4", "xfs", "btrfs"])
-async def test_what_a_pod_wrote_is_there_after_the_volume_went_and_came_back(
-    node: VmRig, fs_type: str
-) -> None:
-    capability = mounted(fs_type)
-    await node.stage(capability)
-    target = await node.publish(capability)
-    written = fill(target / "data")
-
-    await node.unpublish()
-    await node.unstage()
-    left = node.leftovers()
-    await node.stage(capability)
-    target = await node.publish(capability)
-
-    assert left == []
-    assert sum_of(target / "data") == written
-
-
-async def test_twenty_rounds_of_publishing_a_raw_block_volume_add_no_mount(node: VmRig) -> None:
-    await node.stage(raw())
-    device = await node.device()
-    before = len(mount_table().mounts)
-    seen = set()
-
-    for _ in range(ROUNDS):
-        status = (await node.publish(raw())).lstat()
-        seen.add((os.major(status.st_rdev), os.minor(status.st_rdev), len(mount_table().mounts)))
-        await node.unpublish()
-    await node.unstage()
-
-    assert device is not None
-    assert seen == {(*device.number, before)}
-    assert node.leftovers() == []
 
 
 async def test_what_a_pod_wrote_to_a_raw_block_volume_is_there_when_it_came_back(
@@ -65,36 +29,6 @@ async def test_what_a_pod_wrote_to_a_raw_block_volume_is_there_when_it_came_back
     target = await node.publish(raw())
 
     assert sum_of(target) == written
-
-
-async def test_ext4_grows_under_a_writer(node: VmRig) -> None:
-    larger = 2 * SIZES["ext4"]
-    await node.stage()
-    file = await node.publish() / "file"
-    before = (await node.stats()).usage[0].total
-
-    async with writing(file) as writer:
-        node.image(larger)
-        size = await node.expand(larger)
-        await writer.writes_on()
-
-    assert size == larger
-    assert (await node.stats()).usage[0].total > before + SIZES["ext4"] // 2
-    assert writer.lost(file) == []
-
-
-async def test_a_raw_block_volume_grows_under_a_writer(node: VmRig) -> None:
-    await node.stage(raw())
-    target = await node.publish(raw())
-
-    async with writing(target) as writer:
-        node.image(128 * MIB)
-        size = await node.expand(128 * MIB)
-        await writer.writes_on()
-
-    assert size == 128 * MIB
-    assert (await node.stats(target)).usage[0].total == 128 * MIB
-    assert writer.lost(target) == []
 
 
 async def test_an_ext4_whose_device_has_grown_meanwhile_grows_when_staged(node: VmRig) -> None:
