@@ -33,12 +33,14 @@ class Group:
 
 
 GROUPS = (
-    Group("one", open=True),
+    Group("one", ("test_twins.py",), open=True),  # and below, on the other kernel
     Group("two", open=True),
     Group("pair", ("test_two_machines.py", "test_assembled_pair.py"), peer=True),
     # With one processor Linux 6.12's target cuts a host that fails before its answer is out, and
     # the host waits for that for a minute (`nvmet_execute_auth_receive`, fabrics-cmd-auth.c).
-    Group("authentication", ("test_authentication.py",), authentication=True, cpus=2),
+    Group(
+        "authentication", ("test_authentication.py", "test_twins.py"), authentication=True, cpus=2
+    ),
 )
 
 SECONDS = {

@@ -5,26 +5,14 @@ import os
 from pathlib import Path
 
 import pytest
-from grpclib.const import Status
 
 from tests.component.node.rig import MIB, SIZES, mount_table, mounted, raw
 from tests.vm.inside.assembled import Assembly, content_of, parameters
-from tests.vm.inside.plugin import error_of, fill, newest, sum_of, writing
+from tests.vm.inside.plugin import fill, newest, sum_of, writing
 from tests.vm.nvmet import nvme
 
 ROUNDS = 50
 MANY = 20
-
-
-def release() -> tuple[int, int]:
-    """Return that of the kernel."""
-    major, minor, *_ = os.uname().release.split(".")
-    return int(major), int(minor)
-
-
-tells_twins_apart = pytest.mark.skipif(
-    release() < (6, 7), reason="Btrfs of this kernel knows a filesystem by its UUID alone"
-)
 
 
 def name_of(number: int) -> str:
@@ -90,7 +78,7 @@ async def test_a_volume_grows_while_it_is_written_to(assembly: Assembly, fs_type
     assert writer.lost(file) == []
 
 
-@pytest.mark.parametrize("fs_type", ["ext4", "xfs", pytest.param("btrfs", marks=tells_twins_apart)])
+@pytest.mark.parametrize("fs_type", ["ext4", "xfs"])
 async def test_a_snapshot_taken_while_writing_is_restored_larger_beside_its_source(
     assembly: Assembly, fs_type: str
 ) -> None:
@@ -115,25 +103,6 @@ async def test_a_snapshot_taken_while_writing_is_restored_larger_beside_its_sour
     assert before - 1 <= newest(restored / "file") <= after
     assert (await assembly.node.stats(restored, OTHER)).usage[0].total > size * 3 // 2
     assert (await assembly.node.stats(path)).usage[0].total <= size
-
-
-@pytest.mark.skipif(release() >= (6, 7), reason="this kernel mounts both")
-async def test_a_restored_btrfs_waits_until_its_source_is_unmounted(assembly: Assembly) -> None:
-    capability = mounted("btrfs")
-    assembly.classes = parameters("subvolume")
-    await assembly.create(capability=capability)
-    written = fill(await assembly.bring(capability=capability) / "data")
-    await asyncio.to_thread(os.sync)
-    source = await assembly.snapshot("snapshot-1")
-    await assembly.create(OTHER, capability, source=source)
-
-    status, text = await error_of(assembly.stage(OTHER, capability))
-    await assembly.take()
-    restored = await assembly.bring(OTHER, capability)
-
-    assert status is Status.FAILED_PRECONDITION
-    assert "with the same UUID" in text
-    assert sum_of(restored / "data") == written
 
 
 async def test_a_clone_has_what_its_source_had_and_goes_its_own_way(assembly: Assembly) -> None:
