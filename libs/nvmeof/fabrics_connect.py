@@ -145,7 +145,7 @@ class Connector:
         options = render_options(target, traddr, self._host.nqn, self._host.id, self._io_queues)
         where = f"{target.nqn} at {traddr} port {target.port}"
         try:
-            return parse_answer(await self._write(target.nqn.text, options, limit))
+            return parse_answer(await self._write(target, options, limit))
         except OSError as error:
             if error.errno == errno.EALREADY:
                 return None
@@ -166,7 +166,8 @@ class Connector:
         if self._writes:
             await asyncio.wait(set(self._writes.values()))
 
-    async def _write(self, nqn: str, options: str, limit: float) -> str:
+    async def _write(self, target: Target, options: str, limit: float) -> str:
+        nqn = target.nqn.text
         await self._slots.acquire()
         write = asyncio.create_task(
             self._offload.run(
@@ -180,7 +181,11 @@ class Connector:
         await asyncio.wait({write}, timeout=limit)
         if write.done():
             return write.result()
-        raise HostHangs(f"the kernel has not connected to {nqn} within {limit:g} s; it may yet")
+        # Linux 6.12 may wait for an answer that a target does not send to a wrong secret.
+        why = "; the secret may be wrong" if target.secret is not None else ""
+        raise HostHangs(
+            f"the kernel has not connected to {nqn} within {limit:g} s; it may yet{why}"
+        )
 
     def _written(self, nqn: str, write: "asyncio.Task[str]") -> None:
         self._slots.release()
