@@ -37,7 +37,7 @@ _BUSY_TEXT = "busy"
 
 _EXISTS_TEXT = "File exists"
 """What mount(8) prints for EEXIST. Btrfs before Linux 6.7 says so of the second of two filesystems
-with one UUID, or gives the first for it (fs/btrfs/volumes.c, `device_list_add`)."""
+with one UUID (fs/btrfs/volumes.c, `device_list_add`)."""
 
 Users = Callable[[Mount], Sequence[str]]
 """Says who uses a mount, in words; called in a thread."""
@@ -98,8 +98,12 @@ class Mounter:
         found = (await self.read_table()).at(point)
         if found is not None and found.is_on(device.path, device.number):
             return found
+        # Btrfs before Linux 6.7 may give the first of two filesystems with one UUID for the second.
         await self.unmount(point)
-        raise TwinMounted(_twin(device))
+        raise ToolFailed(
+            f"{device.path} was mounted, and the kernel shows another device there: its name is "
+            "another one's by now, or a filesystem with the same UUID is mounted"
+        )
 
     async def bind(self, source: str, target: str, *, read_only: bool) -> None:
         """Mount a directory at another place; done twice, it is right the second time.
