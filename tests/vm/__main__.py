@@ -84,7 +84,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument(
         "--kernel", type=Path, default=Path("/"), help="where a kernel's package was unpacked"
     )
-    parser.add_argument("--seconds", type=float, default=600.0, help="until a machine is killed")
+    parser.add_argument("--seconds", type=float, default=900.0, help="until a machine is killed")
     parser.add_argument("--memory", default="2G", help="of a machine, as QEMU spells it")
     parser.add_argument("--cpus", type=int, help="of a machine, whatever its group says")
     parser.add_argument("--at-once", type=int, default=2, help="groups that run at a time")

@@ -147,6 +147,6 @@ def nvme(*arguments: str) -> str:
 
 
 def _run(*argv: str) -> str:
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603
     assert done.returncode == 0, f"{argv}: {done.stdout}{done.stderr}"
     return done.stdout

@@ -27,6 +27,8 @@ _LINES = ("-v", "--no-header", "-o", "console_output_style=times")
 PYTEST = (
     *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider"),
     *("-p", "pytest_asyncio.plugin", "-p", "pytest_timeout", "--confcutdir=tests/vm/inside"),
+    # Importing what the first test of a machine needs takes its time on a busy host.
+    "--timeout=300",
 )
 """Pytest with what the tests in a machine use, and no more: importing costs seconds in there."""
 

@@ -20,11 +20,10 @@ from services.controller.config import ControllerSettings
 from tests.component.node.rig import NAME, SIZES, Calls, mounted
 from tests.unit.controller.values import create_request
 from tests.vm.inside.plugin import VmRig, open_vm_rig
-from tests.vm.inside.rig import PREFIX
+from tests.vm.inside.rig import DEADLINE, PREFIX
 from tests.vm.inside.simulator import DISKS, PORT, Device, named
 from tests.vm.nvmet import Nvmet
 
-DEADLINE = 60.0
 FILES, SUBVOLUMES = "/raid10/volumes", "/btr/volumes"
 NODE, PEER = "worker-1", "worker-2"
 

@@ -28,7 +28,6 @@ from services.node.workflow.guard import Guard
 from services.node.workflow.health import Health
 from tests.component.node import killing
 from tests.component.node.rig import (
-    DEADLINE,
     MIB,
     NAME,
     SIZES,
@@ -37,7 +36,7 @@ from tests.component.node.rig import (
     open_calls,
     settings_for,
 )
-from tests.vm.inside.rig import PREFIX, until
+from tests.vm.inside.rig import DEADLINE, PREFIX, until
 from tests.vm.nvmet import ADDRESS, PORT, Nvmet
 
 NVME = Path("/sys/class/nvme")
@@ -279,7 +278,7 @@ async def writing(path: Path) -> AsyncIterator[Writer]:
         yield writer
     finally:
         writer.stop.set()
-        done, _ = await asyncio.wait({task}, timeout=15)
+        done, _ = await asyncio.wait({task}, timeout=DEADLINE)
     assert done, "a write hangs"
     await task
 

@@ -9,6 +9,8 @@ from libs.nvmeof.hostid import UUID_NQN, HostIdentity
 from libs.nvmeof.model import Target
 from tests.vm.nvmet import ADDRESS, PORT
 
+DEADLINE = 60.0
+"""Seconds for a call, or for something to come; code runs fifteen times slower in here."""
 PREFIX = "nqn.2000-02.com.mikrotik"
 NQN = Nqn(f"{PREFIX}:pvc-a")
 _UUID = "11111111-1111-4111-8111-111111111111"
@@ -20,7 +22,7 @@ def reach(nqn: Nqn = NQN, port: int = PORT) -> Target:
     return Target(nqn, ADDRESS, port, reconnect_delay=1)
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = DEADLINE) -> None:
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110 (the kernel tells nobody)
             await asyncio.sleep(0.05)

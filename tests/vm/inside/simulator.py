@@ -55,7 +55,7 @@ class Device:
         assert self.process is not None
         assert self.process.stdout is not None
         self.process.send_signal(number)
-        code = self.process.wait(20)
+        code = self.process.wait(60)
         self.process.stdout.close()
         return code
 
@@ -183,4 +183,4 @@ def running_device(*flags: str) -> Iterator[Device]:
 
 
 def _run(*argv: str | Path) -> None:
-    subprocess.run(argv, check=True, timeout=60)  # noqa: S603 (our own words)
+    subprocess.run(argv, check=True, timeout=120)  # noqa: S603 (our own words)

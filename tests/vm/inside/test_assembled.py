@@ -138,7 +138,6 @@ async def test_nvme_cli_lists_and_can_undo_what_the_plugin_made(assembly: Assemb
     assert assembly.node.leftovers() == []
 
 
-@pytest.mark.timeout(180)
 async def test_twenty_volumes_are_staged_at_once(assembly: Assembly) -> None:
     names = [name_of(number) for number in range(MANY)]
     await asyncio.gather(*(assembly.create(name) for name in names))

@@ -14,7 +14,7 @@ from tests.component.node.rig import NAME, mounted, raw
 from tests.unit.controller.values import Mode
 from tests.vm.inside.assembled import NODE, PEER, Assembly, open_assembly, parameters
 from tests.vm.inside.plugin import Writer, error_of, fill, newest, nqn_of, sum_of, writing
-from tests.vm.inside.rig import until
+from tests.vm.inside.rig import DEADLINE, until
 from tests.vm.inside.simulator import Device
 from tests.vm.nvmet import nvme
 from tests.vm.peer.client import DIRECTORY, Peer, PeerCalls
@@ -123,7 +123,7 @@ async def cut_off(path: Path) -> AsyncIterator[Writer]:
     try:
         await writer.writes_on()
         yield writer
-        done, _ = await asyncio.wait({task}, timeout=15)
+        done, _ = await asyncio.wait({task}, timeout=DEADLINE)
         assert done, "a write hangs"
         with pytest.raises(OSError, match=r"Input/output|No such device"):
             await task

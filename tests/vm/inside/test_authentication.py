@@ -4,7 +4,6 @@ import base64
 import zlib
 from collections.abc import Awaitable, Callable
 
-import pytest
 from grpclib.const import Status
 
 from libs.core.ids import Nqn
@@ -12,8 +11,6 @@ from tests.component.node.rig import mounted, write_safely
 from tests.vm.inside.plugin import VmRig, error_of, fill, nqn_of, sum_of
 from tests.vm.inside.rig import until
 from tests.vm.nvmet import CONFIG, MIB, Nvmet
-
-pytestmark = pytest.mark.timeout(180)
 
 ANOTHER = nqn_of("pvc-another")
 

@@ -17,7 +17,7 @@ PLUGIN, HAND = (f"pvc-00000000-0000-0000-0000-00000000000{digit}" for digit in "
 
 
 def run(*argv: str | Path) -> None:
-    subprocess.run(argv, check=True, timeout=60, capture_output=True)  # noqa: S603 (our own words)
+    subprocess.run(argv, check=True, timeout=120, capture_output=True)  # noqa: S603 (our own words)
 
 
 def find_device(nqn: str) -> str:
@@ -44,7 +44,6 @@ def by_hand(nqn: str, fs_type: str, point: Path, *, is_new: bool) -> None:
     nvme("disconnect", f"--nqn={nqn}")
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("fs_type", ["ext4", "xfs"])
 async def test_staging_and_unstaging_beside_nvme_cli_mkfs_and_mount(
     node: VmRig,

@@ -34,7 +34,6 @@ async def kill_while_staging(plugin: Plugin, moment: Callable[[], Awaitable[bool
         await staging
 
 
-@pytest.mark.timeout(120)  # it is started three times
 async def test_killed_in_the_middle_of_staging_and_after_it_the_plugin_goes_on(
     host: Path, target: Nvmet
 ) -> None:
@@ -85,7 +84,6 @@ async def unstage(calls: VmCalls, name: str) -> None:
     await calls.unstage(name)
 
 
-@pytest.mark.timeout(180)  # it is started five times
 async def test_killed_in_the_middle_of_each_step_with_many_volumes_everything_converges(
     host: Path, target: Nvmet
 ) -> None:
