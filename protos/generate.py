@@ -18,7 +18,14 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from grpc_tools import protoc
 
 PROTOS = Path(__file__).parent
-SOURCES = ("csi/v1/csi.proto",)
+SOURCES = (
+    "csi/v1/csi.proto",
+    "grpc/health/v1/health.proto",
+    "grpc/reflection/v1/reflection.proto",
+    "grpc/reflection/v1alpha/reflection.proto",
+    "rdscsi/controller/v1/admin.proto",
+    "rdscsi/reconciler/v1/admin.proto",
+)
 OPTIONS_PROTO = "google/protobuf/descriptor.proto"
 
 

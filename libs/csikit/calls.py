@@ -4,7 +4,7 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from grpclib.events import RecvMessage, RecvRequest, listen
 from grpclib.server import Server
 
 from libs.core.errors import InvalidRequest, OutcomeUnknown, RdsCsiError, Unreachable
+from libs.csikit.callers import check_allowed, names_of
 from libs.csikit.report import Call, write_line, write_request
 from libs.csikit.status import to_grpc_error
 
@@ -36,23 +37,45 @@ class CallObserver(Protocol):
 _current: ContextVar[Call | None] = ContextVar("call", default=None)
 
 
+def note(**facts: object) -> None:
+    """Add to the line that the call in hand leaves in the log; outside of one, do nothing."""
+    call = _current.get()
+    if call is not None:
+        call.notes |= facts
+
+
+def caller() -> str:
+    """Return the first name of who makes the call in hand; empty where nobody said."""
+    call = _current.get()
+    return call.callers[0] if call is not None and call.callers else ""
+
+
 class Calls:
     """Wraps every call of the servers that it watches.
 
     Health and reflection are neither limited nor counted nor refused: they ask about the server,
-    and a watch has no end of its own.
+    and a watch has no end of its own. Our own methods whose names begin with `Watch` have none
+    either: they are ended, with UNAVAILABLE, as soon as the service shuts down.
 
     Args:
         limit: seconds for a call whose client gave no deadline.
         observer: told of every call but those for health and reflection.
+        allowed: names in certificates of those who may call; empty for everybody who gets in.
     """
 
-    def __init__(self, limit: float = 60.0, observer: CallObserver | None = None) -> None:
+    def __init__(
+        self,
+        limit: float = 60.0,
+        observer: CallObserver | None = None,
+        allowed: Collection[str] = (),
+    ) -> None:
         self._limit = limit
         self._observer = observer
+        self._allowed = frozenset(allowed)
         self._draining = False
         self._cut = False
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._watches: set[asyncio.Task[Any]] = set()
 
     @property
     def in_flight(self) -> int:
@@ -70,6 +93,8 @@ class Calls:
         Returns whether all of them ended.
         """
         self._draining = True
+        for task in self._watches:
+            task.cancel()
         return await self._wait(limit)
 
     async def cut_off(self, limit: float) -> bool:
@@ -94,6 +119,7 @@ class Calls:
             method=event.method_name,
             id=given if _SANE_ID.fullmatch(given) else secrets.token_hex(4),
             deadline=event.deadline,
+            callers=names_of(event.peer.cert()),
         )
         inner = event.method_func
 
@@ -109,7 +135,7 @@ class Calls:
             try:
                 await self._serve(call, handler, stream)
             except asyncio.CancelledError as cancelled:
-                error = self._cause(cancelled)
+                error = self._cause(call, cancelled)
                 if error is cancelled:
                     raise
                 raise to_grpc_error(error) from None
@@ -120,11 +146,12 @@ class Calls:
                 self._report(call, error)
 
     async def _serve(self, call: Call, handler: Handler, stream: Any) -> None:  # noqa: ANN401
+        check_allowed(call.callers, self._allowed)
         if call.is_infrastructure:
             await handler(stream)
             return
-        self._admit()
-        if call.deadline is not None:
+        self._admit(call)
+        if call.deadline is not None or call.is_watch:
             await handler(stream)  # grpclib cancels it when the time has come
             return
         scope = asyncio.timeout(self._limit)
@@ -136,16 +163,22 @@ class Calls:
                 raise
             raise GRPCError(Status.DEADLINE_EXCEEDED, "the call did not end in time") from None
 
-    def _admit(self) -> None:
+    def _admit(self, call: Call) -> None:
         if self._draining:
             raise Unreachable("the service is shutting down")
         task = asyncio.current_task()
-        if task is not None:
-            # In hand until grpclib is done with it: its answer is written after the handler's end.
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if task is None:
+            return
+        # In hand until grpclib is done with it: its answer is written after the handler's end.
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        if call.is_watch:
+            self._watches.add(task)
+            task.add_done_callback(self._watches.discard)
 
-    def _cause(self, cancelled: asyncio.CancelledError) -> BaseException:
+    def _cause(self, call: Call, cancelled: asyncio.CancelledError) -> BaseException:
+        if call.is_watch and self._draining:
+            return Unreachable("the service is shutting down")
         if self._cut:
             return OutcomeUnknown("the service is shutting down")
         task = asyncio.current_task()

@@ -1,15 +1,59 @@
-"""The unix socket that a service listens on: nobody else's, and gone when the service is."""
+"""Where a service listens. A unix socket is nobody else's, and gone when the service is."""
 
 import contextlib
 import errno
 import os
+import re
 import socket
 import stat
+from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
+from libs.core.address import parse_host
 from libs.core.errors import InUse, InvalidRequest
 
 _MAX_PATH = 107
+_MAX_PORT = 65535
+_LOCALHOST = "localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class TcpAddress:
+    """A TCP address; an empty host stands for all that the machine has, port 0 for any free one."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine reaches it."""
+        with contextlib.suppress(ValueError):
+            return ip_address(self.host).is_loopback
+        return self.host == _LOCALHOST
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"tcp://{host}:{self.port}"
+
+
+def parse_address(text: str, field: str = "the endpoint") -> Path | TcpAddress:
+    """Return a unix socket's path, or the address in `tcp://host:port`.
+
+    Raises:
+        InvalidRequest: it is neither.
+    """
+    if not text.startswith("tcp://"):
+        if not text.startswith(("unix:", "/")):
+            raise InvalidRequest(f"{field} must be unix:///PATH or tcp://HOST:PORT")
+        return parse_endpoint(text)
+    host, colon, port = text.removeprefix("tcp://").rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    if not colon or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > _MAX_PORT:
+        raise InvalidRequest(f"{field} must be tcp://HOST:PORT, with a port up to {_MAX_PORT}")
+    if (":" in bare) != (host == f"[{bare}]"):
+        raise InvalidRequest(f"{field} must have an IPv6 address in brackets, and nothing else")
+    return TcpAddress(parse_host(bare, f"the host of {field}") if bare else "", int(port))
 
 
 def parse_endpoint(text: str) -> Path:
@@ -48,6 +92,30 @@ def bind(path: Path) -> socket.socket:
         raise InvalidRequest(f"no socket can be made at {path}: {error.strerror}") from error
     finally:
         os.umask(mask)
+    return listener
+
+
+def bind_tcp(address: TcpAddress) -> socket.socket:
+    """Return a socket bound to an address of this machine.
+
+    Raises:
+        InUse: somebody listens there.
+        InvalidRequest: it is no IP address (or localhost), or not one of this machine.
+    """
+    host = "127.0.0.1" if address.host == _LOCALHOST else address.host
+    dual = not host and socket.has_dualstack_ipv6()
+    try:
+        family = socket.AF_INET6 if dual or ":" in host else socket.AF_INET
+        if host:
+            ip_address(host)  # a name would have to be looked up, which may take its time
+        listener = socket.create_server((host, address.port), family=family, dualstack_ipv6=dual)
+    except ValueError:
+        raise InvalidRequest(f"{address} has to name an IP address to listen at") from None
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise InUse(f"another process is serving at {address}") from error
+        raise InvalidRequest(f"nobody can listen at {address}: {error.strerror}") from error
+    listener.setblocking(False)  # noqa: FBT003 (the socket module's own)
     return listener
 
 

@@ -24,6 +24,7 @@ _SUBJECTS = (
     "node_id",
     "name",
     "starting_token",
+    "reason",
 )
 _SHOWN = 128
 _DEADLINE_SLACK = 0.1
@@ -37,12 +38,24 @@ _OPEN_ENDED = frozenset({Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED})
 
 @dataclass(slots=True)
 class Call:
-    """A call in hand. `request` is None until the message was read and understood."""
+    """A call in hand.
+
+    Attributes:
+        method: its path.
+        id: what logs call it.
+        deadline: the client's.
+        callers: the names in the client's certificate.
+        request: None until the message was read and understood.
+        notes: what else its line in the log is to say.
+        started: when it began, on the monotonic clock.
+    """
 
     method: str
     id: str
     deadline: Deadline | None = None
+    callers: tuple[str, ...] = ()
     request: object | None = None
+    notes: dict[str, object] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -54,6 +67,11 @@ class Call:
     def is_infrastructure(self) -> bool:
         """Whether it is health or reflection: questions about the server, and endless streams."""
         return self.method.startswith(_INFRASTRUCTURE)
+
+    @property
+    def is_watch(self) -> bool:
+        """Whether it goes on until one side ends it."""
+        return not self.is_infrastructure and self.name.startswith("Watch")
 
     @property
     def is_quiet(self) -> bool:
@@ -87,7 +105,9 @@ def write_line(call: Call, code: Status, error: BaseException | None, seconds: f
         "method": call.name,
         "code": code.name,
         "ms": round(seconds * 1000, 1),
+        **({"caller": call.callers[0]} if call.callers else {}),
         **_subjects(call.request),
+        **call.notes,
         **_cause(error),
     }
     log.log(_level(call, code), "rpc", **facts)

@@ -1,4 +1,4 @@
-"""A gRPC server on a unix socket that starts cleanly and ends without dropping calls.
+"""A gRPC server that starts cleanly and ends without dropping calls: on a unix socket, or TCP.
 
 The only file that touches private attributes of grpclib: its `close()` cancels running calls
 without telling the caller, and on Python 3.12 and newer `wait_closed()` hangs while a client is
@@ -8,6 +8,7 @@ connected. The pin of grpclib is exact for this reason, and a test of the drain 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Collection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
@@ -22,8 +23,12 @@ from grpclib.server import Handler, Server
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
 
+from libs.core.errors import InvalidRequest
 from libs.csikit import endpoint
 from libs.csikit.calls import Calls
+from libs.csikit.endpoint import TcpAddress
+from libs.csikit.listener import Listener
+from libs.csikit.tls import POLL_SECONDS, TlsFiles, open_rotation, server_context
 from protos.descriptors import descriptor_pool
 from protos.gen.csi.v1 import ProbeRequest, ProbeResponse
 
@@ -98,8 +103,8 @@ async def _refuse(stream: "Stream[Any, Any]") -> None:  # noqa: ARG001 (a handle
 
 
 class _DrainingServer(Server):
-    def __init__(self, services: "Collection[IServable]") -> None:
-        super().__init__(services, config=Configuration())
+    def __init__(self, services: "Collection[IServable]", config: Configuration) -> None:
+        super().__init__(services, config=config)
         self._mapping = _Methods(self._mapping)
         self.connections: set[_Protocol] = set()
         self._all_gone = asyncio.Event()
@@ -122,10 +127,9 @@ class _DrainingServer(Server):
         self._handlers.add(handler)
         return _Protocol(handler, self)
 
-    def stop_listening(self) -> None:
-        """Accept no more connections; those that are there go on."""
-        if self._server is not None:
-            self._server.close()
+    def new_protocol(self) -> H2Protocol:
+        """Return the protocol of a new connection."""
+        return self._protocol_factory()
 
     async def close_connections(self, limit: float) -> None:
         """Cancel what is left of the calls, and close every connection.
@@ -147,12 +151,17 @@ class _DrainingServer(Server):
 
 
 class Readiness:
-    """What the gRPC health service says of the whole process."""
+    """What the gRPC health service says, of the whole process and of each of its services.
 
-    def __init__(self) -> None:
+    Attributes:
+        address: where the server is reached.
+    """
+
+    def __init__(self, services: "Collection[IServable]" = ()) -> None:
+        self.address = ""
         self._status = ServiceStatus()
         self._status.set(value=True)
-        self.health = Health({OVERALL: [self._status]})
+        self.health = Health({OVERALL: [self._status], **{s: [self._status] for s in services}})
 
     def set(self, *, ready: bool) -> None:
         """Say whether the process can serve."""
@@ -174,22 +183,95 @@ async def open_server(
         InUse: another process serves there.
     """
     path = endpoint.parse_endpoint(target)
-    readiness = Readiness()
-    server = _DrainingServer(
-        ServerReflection.extend([*services, readiness.health], pool=descriptor_pool())
-    )
+    async with _serve_unix(services, path, calls, drain_seconds) as readiness:
+        yield readiness
+
+
+@contextlib.asynccontextmanager
+async def open_admin_server(  # noqa: PLR0913 (all that a listener depends on)
+    services: "Collection[IServable]",
+    address: Path | TcpAddress,
+    calls: Calls,
+    *,
+    tls: TlsFiles | None = None,
+    insecure: bool = False,
+    drain_seconds: float = 30.0,
+    poll_seconds: float = POLL_SECONDS,
+) -> AsyncIterator[Readiness]:
+    """Serve on a unix socket, or on TCP with mutual TLS, as `open_server` does.
+
+    Args:
+        services: what is served.
+        address: where.
+        calls: the interceptor.
+        tls: the certificates for TCP; read again when they change, for new connections.
+        insecure: whether TCP without TLS may be reached from elsewhere.
+        drain_seconds: for calls in hand at the end.
+        poll_seconds: between two looks whether the certificates have changed.
+
+    Raises:
+        InvalidRequest: nobody can listen there, or the certificates cannot be used, or others
+            could call without one.
+        InUse: another process serves there.
+    """
+    if isinstance(address, Path):
+        async with _serve_unix(services, address, calls, drain_seconds) as readiness:
+            yield readiness
+        return
+    if tls is None and not (insecure or address.is_loopback):
+        raise InvalidRequest(f"{address} is not served without certificates: anybody could call")
+    readiness, server = _prepare(services, calls, _TCP)
+    async with contextlib.AsyncExitStack() as stack:
+        listener = Listener(endpoint.bind_tcp(address), server.new_protocol)
+        stack.push_async_callback(_end, server, calls, drain_seconds)
+        stack.callback(listener.close)
+        stack.callback(readiness.set, ready=False)
+        context = None
+        if tls is not None:
+            rotation = open_rotation(tls, server_context, listener.accept, poll_seconds)
+            context = (await stack.enter_async_context(rotation)).context
+        await listener.accept(context)
+        readiness.address = str(TcpAddress(address.host, listener.port))
+        log.info("serving", address=readiness.address, tls=tls is not None)
+        yield readiness
+
+
+_TCP = Configuration(
+    # A client whose machine is gone says no goodbye, and its watches would stay for ever.
+    _keepalive_time=30.0,
+    _keepalive_timeout=10.0,
+    _http2_max_pings_without_data=0,
+    _http2_min_sent_ping_interval_without_data=10.0,
+)
+
+
+def _prepare(
+    services: "Collection[IServable]", calls: Calls, config: Configuration
+) -> tuple[Readiness, _DrainingServer]:
+    readiness = Readiness(services)
+    served = ServerReflection.extend([*services, readiness.health], pool=descriptor_pool())
+    server = _DrainingServer(served, config)
     calls.watch(server)
-    listener = endpoint.bind(path)
+    return readiness, server
+
+
+@contextlib.asynccontextmanager
+async def _serve_unix(
+    services: "Collection[IServable]", path: Path, calls: Calls, drain_seconds: float
+) -> AsyncIterator[Readiness]:
+    readiness, server = _prepare(services, calls, Configuration())
+    sock = endpoint.bind(path)
     own = endpoint.identity(path)
+    listener = Listener(sock, server.new_protocol)
     try:
-        await server.start(sock=listener)
+        await listener.accept()
+        readiness.address = f"unix://{path}"
         log.info("serving", socket=str(path))
         yield readiness
     finally:
         readiness.set(ready=False)
         # No new connections first: a sidecar that finds no socket waits for the next process.
         endpoint.remove(path, own)
-        server.stop_listening()
         listener.close()
         await _end(server, calls, drain_seconds)
 

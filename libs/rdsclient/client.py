@@ -20,6 +20,7 @@ from libs.rdsclient.model import (
     FileDisk,
     Pool,
     SlotState,
+    Storage,
     Traffic,
 )
 from libs.rdsclient.session import Session
@@ -114,6 +115,11 @@ class RdsClient(Session):
         """List the file disks whose slot begins with one of the prefixes, and the pools."""
         command = commands.list_inventory(await self.read_features(), prefixes)
         return await self.ask(command, partial(replies.parse_inventory, command=command))
+
+    async def list_storage(self, directories: tuple[DevicePath, ...]) -> Storage:
+        """List every file disk and subvolume, the pools, and the files below the directories."""
+        command = images.list_storage(await self.read_features(), directories)
+        return await self.ask(command, partial(replies.parse_storage, command=command))
 
     # Files, copies and Btrfs subvolumes
 

@@ -18,6 +18,7 @@ from libs.rdsclient.commands import (
     has_room,
     list_pools,
     listing,
+    literal_pattern,
     on_slot,
     own_stem,
     path_is,
@@ -190,4 +191,20 @@ def list_snapshots(features: Features) -> Command:
     ]
     if features.subvolumes:
         listings.append(listing(features, SUBVOLUME, f"fullname~{quote(SNAPSHOT_FILES + '$')}"))
+    return Command("; ".join(listings), listings=len(listings), json=features.json)
+
+
+def list_storage(features: Features, directories: tuple[DevicePath, ...]) -> Command:
+    """Ask for every file disk, the files below some directories, the pools and the subvolumes.
+
+    In one line, so that what is listed was true at about one moment.
+    """
+    below = "|".join(literal_pattern(directory.file_name) for directory in directories)
+    listings = [
+        listing(features, "/disk", "type=file"),
+        listing(features, "/file", f"name~{quote(f'^({below})/')}"),
+        list_pools(features),
+    ]
+    if features.subvolumes:
+        listings.append(listing(features, SUBVOLUME, f"fullname~{quote('.')}"))
     return Command("; ".join(listings), listings=len(listings), json=features.json)

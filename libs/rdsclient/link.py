@@ -1,10 +1,8 @@
 """The lasting connection to a device: made, watched, and made again, for ever."""
 
 import asyncio
-import enum
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 
 import asyncssh
 import structlog
@@ -15,6 +13,9 @@ from libs.rdsclient.config import RdsConfig
 from libs.rdsclient.connect import connect
 from libs.rdsclient.errors import DeviceAway
 from libs.rdsclient.execs import DiedUnsent, Reply, run_line
+from libs.rdsclient.state import LinkState, LinkStatus
+
+__all__ = ["Connect", "Link", "LinkState", "LinkStatus"]
 
 log = structlog.get_logger(__name__)
 
@@ -22,23 +23,6 @@ _BACKOFF = (1.0, 2.0, 4.0, 8.0, 16.0)
 _JITTER = 0.1
 
 Connect = Callable[[RdsConfig], Awaitable[asyncssh.SSHClientConnection]]
-
-
-class LinkState(enum.Enum):
-    """Where the connection stands."""
-
-    CONNECTING = "connecting"
-    UP = "up"
-    AWAY = "away"
-
-
-@dataclass(frozen=True, slots=True)
-class LinkStatus:
-    """A state, the number of the connection (counted from 1), and why there is none."""
-
-    state: LinkState
-    epoch: int
-    reason: str = ""
 
 
 class Link:

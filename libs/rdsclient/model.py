@@ -252,3 +252,20 @@ class SlotState:
     def pool(self, mount_point: str) -> Pool | None:
         """Return one of the pools; None when it is not mounted."""
         return next((pool for pool in self.pools if pool.mount_point == mount_point), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """All that the device has below some directories, at one moment.
+
+    Attributes:
+        disks: every file disk, whoever it belongs to and wherever its file lies.
+        files: the files below the directories.
+        pools: the mounted pools.
+        subvolumes: every subvolume of every pool.
+    """
+
+    disks: tuple[FileDisk, ...] = ()
+    files: tuple[BackingFile, ...] = ()
+    pools: tuple[Pool, ...] = ()
+    subvolumes: tuple[Subvolume, ...] = ()

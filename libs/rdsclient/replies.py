@@ -16,6 +16,7 @@ from libs.rdsclient.model import (
     FileDisk,
     Pool,
     SlotState,
+    Storage,
     Subvolume,
 )
 
@@ -122,6 +123,21 @@ def parse_inventory(text: str, command: Command) -> tuple[tuple[FileDisk, ...], 
     """Read a listing of disk items, all of which must be file disks, and one of pools."""
     disks, pools = listings(text, command, _file_disk)
     return tuple(disks), _pools(pools)
+
+
+def parse_storage(text: str, command: Command) -> Storage:
+    """Read file disks, files, pools and subvolumes; directories are left out."""
+    disks, files, pools, *rest = listings(text, command, _file_disk, _file_or_none)
+    return Storage(
+        disks=tuple(disks),
+        files=tuple(file for file in files if file is not None),
+        pools=_pools(pools),
+        subvolumes=tuple(_subvolume(item) for item in (rest[0] if rest else ())),
+    )
+
+
+def _file_or_none(item: Item) -> BackingFile | None:
+    return None if item.get("type") == "directory" else _file(item)
 
 
 def parse_snapshots(text: str, command: Command) -> SlotState:

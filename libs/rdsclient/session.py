@@ -12,8 +12,8 @@ from libs.rdsclient import commands, facts
 from libs.rdsclient.commands import Command
 from libs.rdsclient.errors import ConnectionLost, GarbledReply, ReadFailed
 from libs.rdsclient.execs import Reply
-from libs.rdsclient.link import LinkState, LinkStatus
 from libs.rdsclient.model import Features, Release, SystemInfo
+from libs.rdsclient.state import LinkState, LinkStatus
 from libs.rdsclient.transport import SshTransport
 
 log = structlog.get_logger(__name__)

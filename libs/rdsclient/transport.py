@@ -14,7 +14,8 @@ from libs.rdsclient.commands import Command
 from libs.rdsclient.config import RdsConfig
 from libs.rdsclient.errors import CommandTimeout, ConnectionLost, QueueTimeout
 from libs.rdsclient.execs import DiedUnsent, Reply
-from libs.rdsclient.link import Link, LinkState
+from libs.rdsclient.link import Link
+from libs.rdsclient.state import LinkState
 
 log = structlog.get_logger(__name__)
 

@@ -5,6 +5,7 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -12,10 +13,11 @@ import structlog
 from libs.core.errors import RdsCsiError
 from libs.core.version import __version__
 from libs.csikit.calls import Calls
+from libs.csikit.counts import CallCounts
 from libs.csikit.identity import IdentityServicer, online_expansion, service
 from libs.csikit.keylock import open_keyed_tasks
 from libs.csikit.lifetime import wait_for_signal
-from libs.csikit.server import open_server
+from libs.csikit.server import open_admin_server, open_server
 from libs.kube.client import open_kube
 from libs.ops.logs import configure_logging
 from libs.ops.settings import Program, SettingsError, describe, load
@@ -25,13 +27,18 @@ from libs.rdsclient.config import RdsConfig
 from protos.gen.csi import v1 as csi
 from services.controller.adapters.cluster import ClusterOptions, open_kube_cluster
 from services.controller.adapters.memory import MemoryCluster
+from services.controller.adapters.registry import KubeRegistry
+from services.controller.admin import AdminServicer, Parts
 from services.controller.config import ControllerSettings
-from services.controller.ports import Cluster
+from services.controller.ports import Cluster, Registry
 from services.controller.servicer import ControllerServicer, Unit
 from services.controller.sites import Site, Sites, parse_sites
 from services.controller.workflow.attach import Attacher
 from services.controller.workflow.catalog import Catalog
 from services.controller.workflow.converge import Desk
+from services.controller.workflow.links import open_links
+from services.controller.workflow.repair import Repairer
+from services.controller.workflow.stock import Stocktaker
 from services.controller.workflow.volumes import Volumes
 
 log = structlog.get_logger(__name__)
@@ -47,17 +54,25 @@ _UNHEARD_SECONDS = 5.0
 """How long changes whose callers have left may go on at shut-down; a retry finds what they did."""
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A running controller; `admin` is where its admin API is reached, empty for nowhere."""
+
+    admin: str = ""
+
+
 @contextlib.asynccontextmanager
-async def open_controller(settings: ControllerSettings) -> AsyncIterator[None]:
-    """Own a running controller: the connections to the devices, the cluster, the socket."""
+async def open_controller(settings: ControllerSettings) -> AsyncIterator[Running]:
+    """Own a running controller: the connections to the devices, the cluster, the sockets."""
     sites = load_sites(settings)
     async with contextlib.AsyncExitStack() as stack:
         devices = [
             (site, await stack.enter_async_context(open_rds(rds_config(site.settings))))
             for site in sites
         ]
-        cluster = await stack.enter_async_context(_open_cluster(settings))
+        cluster, registry = await stack.enter_async_context(_open_cluster(settings))
         tasks = await stack.enter_async_context(open_keyed_tasks(_UNHEARD_SECONDS))
+        links = await stack.enter_async_context(open_links(devices))
         desks = [(site, Desk(device, site)) for site, device in devices]
         units = [
             Unit(site, Volumes(desk, cluster, site), Attacher(desk, cluster, site))
@@ -65,20 +80,46 @@ async def open_controller(settings: ControllerSettings) -> AsyncIterator[None]:
         ]
         for site in sites:
             _say_fencing(site)
+        catalog, counts = Catalog(devices, cluster), CallCounts()
+        repairers = {
+            unit.site.suffix: Repairer(desk, unit.attacher, cluster, registry)
+            for unit, (_, desk) in zip(units, desks, strict=True)
+        }
+        stock = Stocktaker(devices, cluster, registry)
+        parts = Parts(sites, repairers, stock, links, devices, catalog, cluster, tasks, counts)
+        running = await stack.enter_async_context(_serve_admin(settings, parts))
         services = (
             IdentityServicer(
                 settings.driver_name,
                 _plugin_capabilities(sites),
                 ready=lambda: any(device.is_ready for _, device in devices),
             ),
-            ControllerServicer(sites, units, Catalog(devices, cluster), cluster, tasks),
+            ControllerServicer(sites, units, catalog, cluster, tasks),
         )
+        calls = Calls(observer=counts)
+        drain = settings.drain_seconds
         await stack.enter_async_context(
-            open_server(
-                services, settings.csi_endpoint, Calls(), drain_seconds=settings.drain_seconds
-            )
+            open_server(services, settings.csi_endpoint, calls, drain_seconds=drain)
         )
-        yield
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def _serve_admin(settings: ControllerSettings, parts: Parts) -> AsyncIterator[Running]:
+    exposure = settings.admin
+    if exposure.address is None:
+        yield Running()
+        return
+    calls = Calls(observer=parts.counts, allowed=exposure.allowed)
+    async with open_admin_server(
+        (AdminServicer(parts),),
+        exposure.address,
+        calls,
+        tls=exposure.tls,
+        insecure=exposure.insecure,
+        drain_seconds=settings.drain_seconds,
+    ) as readiness:
+        yield Running(readiness.address)
 
 
 def load_sites(settings: ControllerSettings) -> Sites:
@@ -118,10 +159,11 @@ def _say_fencing(site: Site) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _open_cluster(settings: ControllerSettings) -> AsyncIterator[Cluster]:
+async def _open_cluster(settings: ControllerSettings) -> AsyncIterator[tuple[Cluster, Registry]]:
     if settings.attachments == "memory":
         log.warning("attachments are kept in memory and forgotten when this process ends")
-        yield MemoryCluster(dict(settings.known_nodes))
+        memory = MemoryCluster(dict(settings.known_nodes))
+        yield memory, memory
         return
     options = ClusterOptions(
         driver=settings.driver_name,
@@ -132,8 +174,9 @@ async def _open_cluster(settings: ControllerSettings) -> AsyncIterator[Cluster]:
     async with (
         open_kube(settings.kubeconfig, os.environ) as kube,
         open_kube_cluster(kube, options) as cluster,
+        contextlib.aclosing(KubeRegistry(kube, settings.driver_name, cluster)) as registry,
     ):
-        yield cluster
+        yield cluster, registry
 
 
 def rds_config(settings: ControllerSettings) -> RdsConfig:
@@ -162,6 +205,9 @@ def check_files(settings: ControllerSettings) -> None:
     for site in load_sites(settings):
         own = site.settings
         files = {
+            "--admin-tls-cert": own.admin_tls_cert,
+            "--admin-tls-key": own.admin_tls_key,
+            "--admin-tls-ca": own.admin_tls_ca,
             "--rds-host-key-file": own.rds_host_key_file,
             "--rds-key-file": own.rds_key_file,
             "--rds-password-file": own.rds_password_file,

@@ -8,6 +8,8 @@ from libs.core.address import NVME_TCP_PORT, parse_host, parse_port
 from libs.core.ids import parse_device_name, parse_driver_name, parse_nqn_prefix
 from libs.core.paths import DevicePath
 from libs.core.size import GIB, MAX_BYTES, TIB, round_down
+from libs.csikit.endpoint import TcpAddress
+from libs.csikit.exposure import Exposure, parse_names, parse_optional_address
 from libs.ops.settings import choice, flag, integer, pairs, seconds, setting, switch, variable
 
 MAX_OVERCOMMIT = 100
@@ -120,6 +122,31 @@ class ControllerSettings:
         "largest volume, in bytes", integer(1, MAX_BYTES), round_down(64 * TIB)
     )
     csi_endpoint: str = setting("socket to serve CSI on", str, "unix:///csi/csi.sock")
+    admin_endpoint: Path | TcpAddress | None = setting(
+        "where to serve the admin API: unix:///PATH, or tcp://HOST:PORT; nowhere by default",
+        parse_optional_address,
+        None,
+    )
+    admin_tls_cert: Path | None = setting(
+        "the admin API's certificate, in PEM; read again when it changes", Path, None
+    )
+    admin_tls_key: Path | None = setting("its private key, in PEM", Path, None)
+    admin_tls_ca: Path | None = setting(
+        "the authorities that certificates of the admin API's callers must come from, in PEM",
+        Path,
+        None,
+    )
+    admin_allowed_clients: tuple[str, ...] = setting(
+        "names in certificates (URI, DNS or common name) of those who may call the admin API, "
+        "separated by commas; none for everybody who has a certificate",
+        parse_names,
+        (),
+    )
+    admin_insecure: bool = setting(
+        "whether the admin API may be served without TLS where others reach it; for experiments",
+        switch,
+        default=False,
+    )
     driver_name: str = setting("name of the CSI driver", parse_driver_name, "rds.csi.srvlab.io")
     attachments: str = setting(
         "where attachments are known from: the cluster's VolumeAttachments, or this process's "
@@ -156,8 +183,21 @@ class ControllerSettings:
     )
     log_format: str = setting("log lines for machines or people", choice("json", "console"), "json")
 
+    @property
+    def admin(self) -> Exposure:
+        """Where the admin API is served, and to whom."""
+        return Exposure(
+            self.admin_endpoint,
+            self.admin_tls_cert,
+            self.admin_tls_key,
+            self.admin_tls_ca,
+            self.admin_allowed_clients,
+            self.admin_insecure,
+        )
+
     def __post_init__(self) -> None:
         problems = [] if self.rds_devices_file else list(device_problems(self))
+        problems += self.admin.problems()
         if problems:
             raise ValueError("\n".join(problems))
 

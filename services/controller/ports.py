@@ -1,10 +1,10 @@
 """What the controller needs from outside, as Protocols; the values that cross are here too."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from libs.core.ids import NodeId, Slot, VolumeId
+from libs.core.ids import NodeId, Slot, SnapshotId, VolumeId
 from libs.core.paths import DevicePath
 from libs.core.secret import Secret
 from libs.rdsclient.model import (
@@ -13,7 +13,9 @@ from libs.rdsclient.model import (
     FileDisk,
     Pool,
     SlotState,
+    Storage,
 )
+from libs.rdsclient.state import LinkStatus
 
 
 class Device(Protocol):
@@ -27,6 +29,9 @@ class Device(Protocol):
         self, prefixes: tuple[str, ...]
     ) -> tuple[tuple[FileDisk, ...], tuple[Pool, ...]]:
         """List the file disks whose slot begins with one of the prefixes, and the pools."""
+
+    async def list_storage(self, directories: tuple[DevicePath, ...]) -> Storage:
+        """List every file disk and subvolume, the pools, and the files below the directories."""
 
     async def list_pool_disks(self, mount_point: str) -> tuple[FileDisk, ...]:
         """List every file disk in a pool, whoever it belongs to."""
@@ -168,3 +173,54 @@ class Cluster(Protocol):
 
     async def machine_of(self, volume: VolumeId) -> str:
         """Return the virtual machine that uses a volume, for calls that go one at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownClaim:
+    """A claim with all that is known of it.
+
+    Attributes:
+        volume: the volume handle; of one whose PersistentVolume is gone, what its name stands for.
+        claim: the claim itself.
+        released: whether it was taken back a moment ago, and does not count any more.
+        name: of the VolumeAttachment; empty where there is none.
+        volume_known: whether there is a PersistentVolume.
+    """
+
+    volume: str
+    claim: Attachment
+    released: bool = False
+    name: str = ""
+    volume_known: bool = True
+
+
+class Registry(Protocol):
+    """What repair has to know of the cluster, beyond what attaching does.
+
+    Every method raises Unreachable when it cannot be known, and answers nothing that is older than
+    the question.
+    """
+
+    async def claims(self, volume: VolumeId | None = None) -> tuple[KnownClaim, ...]:
+        """Return the claims to one volume or to all, those that do not count any more as well."""
+
+    async def referrers(self, item: VolumeId | SnapshotId) -> tuple[str, ...]:
+        """Return what refers to a volume or snapshot, such as `PersistentVolume pvc-1`."""
+
+    async def nodes_of_hosts(self, hosts: Iterable[str]) -> tuple[str, ...]:
+        """Return the names of the nodes that say they are one of these hosts, by NQN."""
+
+
+class Monitored(Protocol):
+    """A device's connection."""
+
+    @property
+    def round_trips(self) -> int:
+        """How many execs have been sent."""
+
+    @property
+    def commands(self) -> int:
+        """How many commands have been sent in them."""
+
+    def watch(self) -> AsyncIterator[LinkStatus]:
+        """Yield where the connection stands, now and whenever that has changed."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -112,7 +112,7 @@ class KubeCluster:
             own = [claim for claim in known if claim.node == asking.text]
             if own and all([await self._is_current(claim) for claim in own]):
                 return self._verdicts.judged(known, asking.text)
-        claims = _of(await self._listing.read(), volume)
+        claims = claims_of(await self._listing.read(), volume)
         if asking is not None and all(claim.node != asking.text for claim in claims):
             # Nothing is decided on what cannot be all: its own claim is there before the call.
             raise Unreachable(f"no VolumeAttachment of node {asking} for volume {volume} is known")
@@ -133,7 +133,7 @@ class KubeCluster:
         if self._is_synced:
             return {volume: self._verdicts.judged(self._known(volume)) for volume in volumes}
         listed = await self._listing.read()
-        return {volume: self._verdicts.judged(_of(listed, volume)) for volume in volumes}
+        return {volume: self._verdicts.judged(claims_of(listed, volume)) for volume in volumes}
 
     @property
     def _is_synced(self) -> bool:
@@ -176,6 +176,14 @@ class KubeCluster:
             found += [value for item in page.items if (value := read(item)) is not None]
         return found
 
+    async def list_claims(self) -> Mapping[str, tuple[Claim, ...]]:
+        """Return all claims by volume handle, read anew."""
+        return await self._listing.read()
+
+    def judge(self, claim: Claim) -> tuple[Attachment, bool]:
+        """Return a claim as it counts, and whether it was taken back a moment ago."""
+        return self._verdicts.judge(claim), self._verdicts.is_released(claim)
+
     async def record(self, volume: VolumeId, node: NodeId, grant: Grant) -> None:
         """Remember a grant for the VolumeAttachment that it is for."""
         self._verdicts.grant(volume, node, grant.claims)
@@ -194,7 +202,7 @@ class KubeCluster:
         known = own(self._known(volume))
         if not known:
             with contextlib.suppress(Unreachable):  # it only shortens a wait
-                known = own(_of(await self._listing.read(), volume))
+                known = own(claims_of(await self._listing.read(), volume))
         return known
 
     def _annotate(self, volume: VolumeId, node: NodeId | None, *, attached: bool) -> None:
@@ -222,6 +230,12 @@ class KubeCluster:
             log.error("host NQN is not unique", node=name, others=sorted(others))
             return Node(name)
         return known
+
+    def nodes_of_hosts(self, hosts: Iterable[str]) -> tuple[str, ...]:
+        """Return the names of the nodes that say they are one of these hosts."""
+        if not self._nodes.is_synced:
+            raise Unreachable("the nodes are not known yet")
+        return tuple(sorted({node.name for host in hosts for node in self._nodes.found(host)}))
 
     def _read_node(self, item: Object) -> Node:
         metadata = item["metadata"]
@@ -260,7 +274,8 @@ class KubeCluster:
         return ""
 
 
-def _of(claims: Mapping[str, tuple[Claim, ...]], volume: VolumeId) -> tuple[Claim, ...]:
+def claims_of(claims: Mapping[str, tuple[Claim, ...]], volume: VolumeId) -> tuple[Claim, ...]:
+    """Return the claims to a volume, out of all."""
     held = claims.get(volume.text, ())
     if volume.device:
         # The name of a volume that is gone does not say on which device it was.

@@ -2,11 +2,11 @@
 
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from libs.core.errors import Conflict
-from libs.core.ids import NodeId, VolumeId
-from services.controller.ports import Attachment, Grant, Node
+from libs.core.ids import NodeId, SnapshotId, VolumeId
+from services.controller.ports import Attachment, Grant, KnownClaim, Node
 
 
 class MemoryCluster:
@@ -48,7 +48,12 @@ class MemoryCluster:
         """
         order = (f"{next(self._count):012}", "")
         claim = Attachment(
-            node.text, attached=True, order=order, since=time.time(), read_only=grant.read_only
+            node.text,
+            attached=True,
+            order=order,
+            since=time.time(),
+            read_only=grant.read_only,
+            id=order[0],
         )
         known = self._uses.get((volume.text, node.text))
         if known not in (None, grant.use):
@@ -85,3 +90,23 @@ class MemoryCluster:
     async def machine_of(self, volume: VolumeId) -> str:  # noqa: ARG002 (there are none)
         """Return nothing: no machine is known."""
         return ""
+
+    # What repair asks
+
+    async def claims(self, volume: VolumeId | None = None) -> tuple[KnownClaim, ...]:
+        """Return the claims to one volume or to all."""
+        chosen = [volume.text] if volume else list(self._held)
+        return tuple(
+            KnownClaim(name, claim)
+            for name in chosen
+            for claim in self._held.get(name, {}).values()
+        )
+
+    async def referrers(self, item: VolumeId | SnapshotId) -> tuple[str, ...]:  # noqa: ARG002 (none)
+        """Return nothing: where there is no cluster, nothing refers to anything."""
+        return ()
+
+    async def nodes_of_hosts(self, hosts: Iterable[str]) -> tuple[str, ...]:
+        """Return the names of the nodes that are one of these hosts."""
+        wanted = set(hosts)
+        return tuple(sorted(name for name, host in self._nodes.items() if host in wanted))

@@ -30,19 +30,24 @@ class Verdicts:
     def judged(self, claims: Iterable[Claim], asking: str = "") -> tuple[Attachment, ...]:
         """Return claims as they count now. Who asks claims, whatever was taken back before."""
         return tuple(
-            Attachment(
-                node=claim.node,
-                attached=claim.attached or claim.identity in self._granted,
-                order=(claim.created, claim.name),
-                since=claim.since,
-                read_only=claim.read_only,
-                id=claim.identity,
-            )
+            self.judge(claim)
             for claim in claims
-            if claim.node == asking or not self._is_released(claim)
+            if claim.node == asking or not self.is_released(claim)
         )
 
-    def _is_released(self, claim: Claim) -> bool:
+    def judge(self, claim: Claim) -> Attachment:
+        """Return a claim as it counts, if it does."""
+        return Attachment(
+            node=claim.node,
+            attached=claim.attached or claim.identity in self._granted,
+            order=(claim.created, claim.name),
+            since=claim.since,
+            read_only=claim.read_only,
+            id=claim.identity,
+        )
+
+    def is_released(self, claim: Claim) -> bool:
+        """Whether a claim was taken back a moment ago."""
         released = self._released.get(claim.identity)
         return released is not None and time.monotonic() - released < self._handover
 

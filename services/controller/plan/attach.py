@@ -1,6 +1,7 @@
 """Which node may use a volume, and whom the device admits. Pure."""
 
 from collections.abc import Iterable, Sequence
+from enum import Enum
 
 from libs.core.errors import InUse, Unsupported
 from libs.core.ids import Slot, VolumeId
@@ -17,6 +18,25 @@ MIGRATION_NODES = 2
 NOBODY = "nqn.2014-08.org.nvmexpress:uuid:00000000-0000-0000-0000-000000000000"
 """The only host that a fenced volume admits while no node holds it: one that there is not. It is
 also the mark by which a fenced volume is known, since the device keeps no other notes."""
+
+
+class Fencing(Enum):
+    """What the device had to be told, for a node to be shut out or let in."""
+
+    OFF = "off"
+    """Nothing: the controller runs without --fencing."""
+
+    NOT_FENCED = "not fenced"
+    """Nothing: it lets in everybody."""
+
+    ALREADY = "already"
+    """Nothing: it did so already."""
+
+    CHANGED = "changed"
+    """It was told, and confirmed it."""
+
+    NO_VOLUME = "no volume"
+    """Nothing: there is no such volume."""
 
 
 def check_holders(wanted: Publication, held: Iterable[Attachment], now: float) -> None:
@@ -206,6 +226,53 @@ def plan_revoke(
     hosts = ",".join(left) or NOBODY
     admitted_now = export.allowed_host
     return () if hosts == admitted_now else (_admit(volume.slot, admitted_now, hosts),)
+
+
+def plan_admit(
+    volume: VolumeId,
+    node: Node,
+    mode: str,
+    terms: Terms,  # noqa: ARG001 (every plan has them)
+    seen: SlotState | None,
+) -> tuple[Step, ...]:
+    """Plan to let a node in to a fenced volume; one that is not fenced needs nothing.
+
+    Whoever is admitted now stays so, as far as `mode` allows.
+
+    Args:
+        volume: the volume.
+        node: the node, which the volume is attached to.
+        mode: what to do about several nodes: `list`, `last` or `refuse`.
+        terms: what the plan is made under.
+        seen: the volume, as it was last seen.
+
+    Raises:
+        NotFound: there is no such volume.
+        InUse: the node has not said its host NQN, or another one is let in and that is refused.
+    """
+    slot = managed(volume).slot
+    if seen is None:
+        return (Look(slot),)
+    disk = found(volume, seen)
+    if not disk.is_restricted:
+        return ()
+    if disk.export is None:
+        return (ExportDisk(slot),)  # the device stopped between the two halves of a cut
+    admitted = disk.export.allowed_host
+    others = [host for host in admitted.split(",") if host not in {NOBODY, node.host_nqn, ""}]
+    if node.host_nqn and node.host_nqn in admitted.split(","):
+        return ()
+    hosts = render_hosts([*(Node(f"host {host}", host) for host in others), node], mode)
+    return (AdmitHost(slot, hosts, only_fenced=True),)
+
+
+def fencing_result(seen: SlotState | None, steps: Iterable[Step]) -> Fencing:
+    """Return what came of a plan, from what was seen last and the steps that were sent."""
+    if seen is None or seen.disk is None:
+        return Fencing.NO_VOLUME
+    if any(not isinstance(step, Look) for step in steps):
+        return Fencing.CHANGED
+    return Fencing.ALREADY if seen.disk.is_restricted else Fencing.NOT_FENCED
 
 
 def plan_fencing(

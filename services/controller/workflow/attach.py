@@ -4,20 +4,23 @@ import time
 from collections.abc import Mapping
 from functools import partial
 
-from libs.core.errors import InUse, NotFound
+from libs.core.errors import InUse, NotFound, Unsupported
 from libs.core.ids import NodeId, VolumeId
 from libs.csikit.capability import SHARED_READ_MODES
 from libs.rdsclient.model import FileDisk
 from services.controller.plan.attach import (
+    Fencing,
     check_holders,
+    fencing_result,
     holders_beside,
     is_fenced,
+    plan_admit,
     plan_fencing,
     plan_publish,
     plan_revoke,
     render_hosts,
 )
-from services.controller.plan.steps import found, managed
+from services.controller.plan.steps import Step, found, managed
 from services.controller.ports import Attachment, Cluster, Grant, Node
 from services.controller.requests.volumes import Modification, Publication
 from services.controller.sites import Site
@@ -84,19 +87,56 @@ class Attacher:
         nodes = [await self._cluster.node(name) for name in sorted(names)]
         return [node for node in nodes if node is not None]
 
-    async def unpublish(self, volume: VolumeId, node: NodeId | None) -> None:
-        """Take a volume from a node, or from all.
+    async def unpublish(self, volume: VolumeId, node: NodeId | None) -> Fencing:
+        """Take a volume from a node, or from all; return what the device had to be told.
 
         It needs nothing from the node; and from the device only where volumes may be fenced: the
         node must not be able to write any more when this has answered.
         """
-        if self._fencing:
-            held = await self._cluster.of_volume(volume)
-            leaving = await self._leaving(node)
-            others = await self._nodes({c.node for c in held if node and c.node != node.text})
-            staying = [other.host_nqn for other in others if other.host_nqn]
-            await self._desk.converge(partial(plan_revoke, volume, leaving, staying))
+        done, _ = await self.shut_out(volume, node)
         await self._cluster.forget(volume, node)
+        return done
+
+    async def shut_out(
+        self, volume: VolumeId, node: NodeId | None
+    ) -> tuple[Fencing, FileDisk | None]:
+        """Have the device let a node, or nobody, in to a fenced volume any more.
+
+        Return also the volume, where the device was asked and has it.
+        """
+        if not self._fencing:
+            return Fencing.OFF, None
+        held = await self._cluster.of_volume(volume)
+        leaving = await self._leaving(node)
+        others = await self._nodes({c.node for c in held if node and c.node != node.text})
+        staying = [other.host_nqn for other in others if other.host_nqn]
+        steps: list[Step] = []
+        plan = partial(plan_revoke, volume, leaving, staying)
+        seen = await self._desk.converge(plan, made=steps)
+        return fencing_result(seen, steps), seen.disk if seen else None
+
+    async def let_in(self, volume: VolumeId, node: NodeId) -> tuple[Fencing, FileDisk]:
+        """Have the device let in a node that a fenced volume is attached to.
+
+        Raises:
+            NotFound: there is no such volume or node.
+            InUse: the volume is not attached to the node, or the device cannot let it in.
+            Unsupported: the controller runs without fencing.
+        """
+        if not self._fencing:
+            raise Unsupported("the controller runs without --fencing")
+        known = await self._cluster.node(node.text)
+        if known is None:
+            raise NotFound(f"node {node} does not exist")
+        held = await self._cluster.of_volume(volume)
+        if not any(claim.attached and claim.node == node.text for claim in held):
+            raise InUse(
+                f"volume {volume} is not attached to {node}; it is let in when it is published"
+            )
+        steps: list[Step] = []
+        plan = partial(plan_admit, volume, known, self._two_hosts)
+        seen = await self._desk.converge(plan, made=steps)
+        return fencing_result(seen, steps), found(volume, seen)
 
     async def _leaving(self, node: NodeId | None) -> Node | None:
         if node is None:

@@ -220,7 +220,9 @@ async def test_calls_for_the_volumes_of_one_machine_go_one_at_a_time(tmp_path: P
     other = "pvc-00000000-0000-0000-0000-000000000002"
     disks = [{"persistentVolumeClaim": {"claimName": name}} for name in ("one", "two")]
     owner = {"kind": "VirtualMachineInstance", "name": "web"}
-    pod = {"metadata": {"name": "p", "ownerReferences": [owner]}, "spec": {"volumes": disks}}
+    labels = {"kubevirt.io": "virt-launcher"}
+    metadata = {"name": "p", "labels": labels, "ownerReferences": [owner]}
+    pod = {"metadata": metadata, "spec": {"volumes": disks}}
     objects = [("/api/v1/namespaces/vms/pods", pod)]
     for handle, name in ((other, "two"), (NAME, "one")):
         csi = {"driver": DRIVER, "volumeHandle": handle}
