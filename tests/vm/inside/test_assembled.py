@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests.component.node.rig import MIB, SIZES, mount_table, mounted, raw
 from tests.vm.inside.assembled import Assembly, content_of, parameters
 from tests.vm.inside.plugin import fill, newest, sum_of, writing
+from tests.vm.inside.rig import insist
 from tests.vm.nvmet import nvme
 
 ROUNDS = 50
@@ -142,9 +144,9 @@ async def test_twenty_volumes_are_staged_at_once(assembly: Assembly) -> None:
     names = [name_of(number) for number in range(MANY)]
     await asyncio.gather(*(assembly.create(name) for name in names))
 
-    await asyncio.gather(*(assembly.stage(name) for name in names))
+    await asyncio.gather(*(insist(partial(assembly.stage, name)) for name in names))
     mounts = {Path(mount.point).parent.name for mount in assembly.node.mounts()}
-    await asyncio.gather(*(assembly.node.unstage(name) for name in names))
+    await asyncio.gather(*(insist(partial(assembly.node.unstage, name)) for name in names))
     await asyncio.gather(*(assembly.detach(name) for name in names))
     await asyncio.gather(*(assembly.delete(name) for name in names))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from grpclib import GRPCError
 from grpclib.exceptions import StreamTerminatedError
 
 from tests.vm.inside.plugin import NVME, Plugin, VmCalls, fill, open_plugin, sum_of
-from tests.vm.inside.rig import until
+from tests.vm.inside.rig import insist, until
 from tests.vm.nvmet import Nvmet
 
 VOLUMES = tuple(f"pvc-00000000-0000-0000-0000-{number:012}" for number in range(8))
@@ -64,7 +65,7 @@ async def through_a_death(plugin: Plugin, calls: VmCalls, step: Step) -> VmCalls
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(error is None or isinstance(error, LOST) for error in ended)
     calls = await plugin.start()
-    await asyncio.gather(*(step(calls, name) for name in VOLUMES))
+    await asyncio.gather(*(insist(partial(step, calls, name)) for name in VOLUMES))
     return calls
 
 
