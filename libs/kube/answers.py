@@ -8,6 +8,7 @@ from libs.core.errors import Unreachable
 from libs.kube.errors import (
     Answered,
     Forbidden,
+    NotServed,
     ObjectChanged,
     ObjectExists,
     ObjectMissing,
@@ -16,9 +17,10 @@ from libs.kube.errors import (
 
 Object = dict[str, Any]
 
-OK, CREATED, GONE = 200, 201, 410
+OK, CREATED, ACCEPTED, GONE = 200, 201, 202, 410
 NOT_FOUND = 404
 _UNAUTHORIZED, _FORBIDDEN, _CONFLICT = 401, 403, 409
+_UNPROCESSABLE = 422
 
 _LONGEST = 500
 """Characters of an answer that go to the log."""
@@ -79,8 +81,19 @@ def parse_event(path: str, line: bytes) -> tuple[str, Object]:
 
 _FAMILIES: dict[tuple[str, int], type[Answered]] = {
     ("create", _CONFLICT): ObjectExists,
+    ("delete", _CONFLICT): ObjectChanged,
+    ("delete", NOT_FOUND): ObjectMissing,
+    ("get", NOT_FOUND): NotServed,
+    ("list", NOT_FOUND): NotServed,
     ("patch", _CONFLICT): ObjectChanged,
     ("patch", NOT_FOUND): ObjectMissing,
+    ("patch by steps", _CONFLICT): ObjectChanged,
+    # What kube-apiserver answers where a `test` fails, or a path leads nowhere.
+    ("patch by steps", _UNPROCESSABLE): ObjectChanged,
+    ("patch by steps", NOT_FOUND): ObjectMissing,
+    ("update", _CONFLICT): ObjectChanged,
+    ("update", NOT_FOUND): ObjectMissing,
+    ("watch", NOT_FOUND): NotServed,
 }
 
 
@@ -93,13 +106,16 @@ def refusal(verb: str, path: str, status: int, text: bytes = b"") -> Answered:
         status: the HTTP status.
         text: the body of the answer, for the log.
     """
-    message = f"the Kubernetes API answered {status} to {verb} {path}"
+    word = verb.partition(" ")[0]
+    message = f"the Kubernetes API answered {status} to {word} {path}"
     detail = text[:_LONGEST].decode(errors="replace")
     if status == _UNAUTHORIZED:
         message += ": it does not accept this account's credentials"
         return Forbidden(message, status=status, detail=detail)
     if status == _FORBIDDEN:
-        message += f": RBAC does not allow this account to {verb} that"
+        message += f": RBAC does not allow this account to {word} that"
         return Forbidden(message, status=status, detail=detail)
     family = _FAMILIES.get((verb, status), Answered)
+    if family is ObjectMissing and parse_object(text) is None:
+        family = NotServed  # there is a Status where the object is missing, and not the API
     return family(message, status=status, detail=detail)

@@ -1,7 +1,7 @@
 """Talking to the Kubernetes API in plain JSON: typed models cost many times the memory."""
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,6 +14,7 @@ from libs.core.errors import Unreachable
 from libs.core.version import __version__
 from libs.kube.access import SERVICE_ACCOUNT, Access, access_of_kubeconfig, access_of_pod
 from libs.kube.answers import (
+    ACCEPTED,
     CREATED,
     GONE,
     NOT_FOUND,
@@ -35,14 +36,21 @@ REQUEST_TIMEOUT = 10.0
 WATCH_SECONDS = 240
 """How long the API server is asked to keep one watch open."""
 
+QUIET_SECONDS = 90.0
+"""How long a watch may be silent: kube-apiserver sends a bookmark each minute."""
+
 PAGE = 500
 """Objects in one page of a listing."""
 
+Change = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+
 _JSON = "application/json"
+_JSON_PATCH = "application/json-patch+json"
 _MERGE_PATCH = "application/merge-patch+json"
 _METADATA = "application/json;as={};g=meta.k8s.io;v=v1,application/json"
 _FAILED = (aiohttp.ClientError, TimeoutError, OSError)
 _UNAUTHORIZED = 401
+_LIMIT = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT, sock_connect=REQUEST_TIMEOUT)
 _NO_ENVIRON: Mapping[str, str] = MappingProxyType({})
 
 
@@ -97,50 +105,95 @@ class KubeClient:
             raise refusal("get", path, status, text)
         return body
 
-    async def patch(self, path: str, change: Mapping[str, Any]) -> None:
-        """Change one object by a JSON merge patch.
+    async def patch(self, path: str, change: Change) -> Object:
+        """Change one object; return it as it is now.
 
-        With `metadata.resourceVersion` in it, it holds only for the object as it was read.
+        With `metadata.resourceVersion` in it, a merge patch holds only for the object as it was
+        read; a JSON patch can say so by a `test`.
+
+        Args:
+            path: of the object, or of its status.
+            change: a JSON merge patch (RFC 7396), or a list: the steps of a JSON patch (RFC 6902).
 
         Raises:
             ObjectMissing: there is no such object.
             ObjectChanged: it is not any more what it was when it was read.
             Unreachable: the change was not accepted, or there is no answer.
         """
-        status, text = await self._request("PATCH", path, body=change)
-        if status != OK:
-            raise refusal("patch", path, status, text)
+        verb = "patch" if isinstance(change, Mapping) else "patch by steps"
+        return await self._change(verb, "PATCH", path, change)
 
-    async def create(self, path: str, item: Mapping[str, Any]) -> None:
-        """Add an object to a collection.
+    async def create(self, path: str, item: Mapping[str, Any]) -> Object:
+        """Add an object to a collection; return it as it is now.
 
         Raises:
             ObjectExists: there is one of that name.
             Unreachable: it was not accepted, or there is no answer.
         """
-        status, text = await self._request("POST", path, body=item)
-        if status not in (OK, CREATED):
-            raise refusal("create", path, status, text)
+        return await self._change("create", "POST", path, item)
+
+    async def replace(self, path: str, item: Mapping[str, Any]) -> Object:
+        """Put a whole object in the place of the one that was read; return it as it is now.
+
+        Raises:
+            ObjectMissing: there is no such object.
+            ObjectChanged: it is not any more what it was when it was read.
+            Unreachable: it was not accepted, or there is no answer.
+        """
+        return await self._change("update", "PUT", path, item)
+
+    async def delete(self, path: str, *, uid: str = "", version: str = "") -> None:
+        """Have one object go: at once, or when its finalizers have been taken away.
+
+        Args:
+            path: of the object.
+            uid: delete only this one, and no later one of the same name.
+            version: delete it only as it was read.
+
+        Raises:
+            ObjectMissing: there is no such object.
+            ObjectChanged: it is another one, or not any more what it was when it was read.
+            Unreachable: it was not accepted, or there is no answer.
+        """
+        meant = {"uid": uid, "resourceVersion": version}
+        options: Object = {"apiVersion": "v1", "kind": "DeleteOptions"}
+        options["preconditions"] = {key: value for key, value in meant.items() if value}
+        await self._change("delete", "DELETE", path, options)
+
+    async def _change(self, verb: str, method: str, path: str, body: Change) -> Object:
+        status, text = await self._request(method, path, body=body)
+        item = parse_object(text)
+        if status not in (OK, CREATED, ACCEPTED) or item is None:
+            raise refusal(verb, path, status, text)
+        return item
 
     async def watch(
-        self, path: str, version: str, *, metadata_only: bool = False
+        self,
+        path: str,
+        version: str,
+        *,
+        metadata_only: bool = False,
+        seconds: int = WATCH_SECONDS,
     ) -> AsyncIterator[tuple[str, Object]]:
         """Yield what happens below an API path after a version: the kind of event and the object.
 
-        Ends when the server ends it, after four minutes or so.
+        Ends when the server ends it, after `seconds` or so. A server that says nothing for longer
+        than it takes from one bookmark to the next is taken for lost.
 
         Raises:
             WatchExpired: the version is too old.
+            Answered: the server refuses.
             Unreachable: the connection is lost, or the server says something else.
         """
         query = (
-            f"watch=1&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}"
-            f"&resourceVersion={version}"
+            f"watch=1&allowWatchBookmarks=true&timeoutSeconds={seconds}&resourceVersion={version}"
         )
         accept = _METADATA.format("PartialObjectMetadata") if metadata_only else _JSON
-        limit = WATCH_SECONDS + REQUEST_TIMEOUT
+        limit = aiohttp.ClientTimeout(
+            total=seconds + REQUEST_TIMEOUT, sock_connect=REQUEST_TIMEOUT, sock_read=QUIET_SECONDS
+        )
         try:
-            async with self._call("GET", f"{path}?{query}", accept, limit=limit) as response:
+            async with self._call("GET", f"{path}?{query}", accept, limit) as response:
                 if response.status == GONE:
                     raise WatchExpired(f"the watch of {path} is too old")
                 if response.status != OK:
@@ -158,7 +211,7 @@ class KubeClient:
         path: str,
         accept: str = _JSON,
         *,
-        body: Mapping[str, Any] | None = None,
+        body: Change | None = None,
     ) -> tuple[int, bytes]:
         try:
             async with self._call(method, path, accept, body=body) as response:
@@ -174,13 +227,13 @@ class KubeClient:
         method: str,
         path: str,
         accept: str,
+        limit: aiohttp.ClientTimeout = _LIMIT,
         *,
-        limit: float = REQUEST_TIMEOUT,
-        body: Mapping[str, Any] | None = None,
+        body: Change | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         headers = {"Accept": accept}
         if body is not None:
-            headers["Content-Type"] = _MERGE_PATCH if method == "PATCH" else _JSON
+            headers["Content-Type"] = _content_type(method, body)
         if authorization := await self._access.credentials.header():
             headers["Authorization"] = authorization
         async with self._session.request(
@@ -188,7 +241,7 @@ class KubeClient:
             yarl.URL(self._access.server + path, encoded=True),
             headers=headers,
             json=body,
-            timeout=aiohttp.ClientTimeout(total=limit, sock_connect=REQUEST_TIMEOUT),
+            timeout=limit,
             allow_redirects=False,  # an API server sends none, and the token is for it alone
             proxy=self._access.proxy or None,
             server_hostname=self._access.tls_name or None,
@@ -196,6 +249,12 @@ class KubeClient:
             if response.status == _UNAUTHORIZED:
                 self._access.credentials.renounce()
             yield response
+
+
+def _content_type(method: str, body: Change) -> str:
+    if method != "PATCH":
+        return _JSON
+    return _MERGE_PATCH if isinstance(body, Mapping) else _JSON_PATCH
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

@@ -23,6 +23,10 @@ class Forbidden(Answered):
     """This account is not known (401), or RBAC does not allow it (403)."""
 
 
+class NotServed(Answered):
+    """The server has no such API: above all a CustomResourceDefinition that is not installed."""
+
+
 class ObjectExists(Answered):
     """What was to be created is there already."""
 
@@ -33,3 +37,7 @@ class ObjectMissing(Answered):
 
 class ObjectChanged(Answered):
     """What was to be changed is not any more what it was when it was read."""
+
+
+class NotLeader(Unreachable):
+    """This process does not lead, or not any more: nothing was done."""

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(
     path
-    for top in ("libs", "services", "protos", "demo")
+    for top in ("libs", "services", "rdsctl", "protos", "demo")
     for path in (ROOT / top).rglob("*.py")
     if "gen" not in path.parts
 )
@@ -32,7 +32,9 @@ def test_only_composition_roots_read_the_environment() -> None:
     assert readers == {
         "services/controller/app.py",
         "services/node/app.py",
+        "libs/mockkube/__main__.py",
         "libs/mockrds/__main__.py",
+        "rdsctl/app.py",
         "protos/generate.py",  # a tool: it puts its own compiler plugin on the path
     }
 

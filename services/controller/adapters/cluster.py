@@ -24,6 +24,7 @@ from libs.kube.attachments import (
     slot_of,
 )
 from libs.kube.client import KubeClient, Object
+from libs.kube.errors import NotServed
 from libs.kube.machines import machine_of_claim
 from libs.kube.watched import Watched, open_watched
 from services.controller.adapters.annotations import Annotator
@@ -256,9 +257,10 @@ class KubeCluster:
         if not name:
             return {}
         for version in ("v1", "v1beta1"):
-            item = await self._kube.get(_CLASSES.format(version, name))
-            if item is not None:
-                return dict(item.get("parameters") or {})
+            with contextlib.suppress(NotServed):
+                item = await self._kube.get(_CLASSES.format(version, name))
+                if item is not None:
+                    return dict(item.get("parameters") or {})
         return {}
 
     async def keep_parameters(self, volume: VolumeId, parameters: Mapping[str, str]) -> None:

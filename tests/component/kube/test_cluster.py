@@ -184,11 +184,9 @@ async def test_a_watch_that_is_too_old_begins_with_a_new_listing(tmp_path: Path)
         await api.attach("pvc-1", "worker-1", DRIVER, attached=True)
         await wait_for_nodes(cluster, {"worker-1"})
 
-        api.oldest = api.version + 1
-        await api.cut_watches()
-        api.objects[ATTACHMENTS].clear()
-        api.version += 1
-        await api.attach("pvc-2", "worker-2", DRIVER, attached=True)
+        async with api.running.away(forgets=True):
+            await api.detach("pvc-1", "worker-1")
+            await api.attach("pvc-2", "worker-2", DRIVER, attached=True)
 
         await wait_for_nodes(cluster, {"worker-2"})
 
@@ -241,13 +239,16 @@ async def test_who_holds_a_volume_is_written_for_people(tmp_path: Path) -> None:
         await api.put(VOLUMES, volume("data", "pvc-1"))
         await api.attach("data", "worker-1", DRIVER, attached=True)
         await wait_for_nodes(cluster, {"worker-1"})
-        metadata = api.objects[VOLUMES]["data"]["metadata"]
+
+        def metadata() -> dict[str, Any]:
+            found: dict[str, Any] = api.objects[VOLUMES]["data"]["metadata"]
+            return found
 
         await cluster.record(ONE, WORKER, Grant())
-        await until(lambda: "annotations" in metadata)
-        written = dict(metadata["annotations"])
+        await until(lambda: "annotations" in metadata())
+        written = dict(metadata()["annotations"])
         await cluster.forget(ONE, WORKER)
-        await until(lambda: metadata["annotations"] == {})
+        await until(lambda: metadata()["annotations"] == {})
 
         assert written[f"{DRIVER}/attached-node"] == "worker-1"
         assert f"{DRIVER}/attached-at" in written
@@ -271,7 +272,8 @@ async def test_the_machine_of_a_volume_is_found_by_its_pod(tmp_path: Path) -> No
     owner = {"kind": "VirtualMachineInstance", "name": "web"}
     claim = {"persistentVolumeClaim": {"claimName": "disk"}}
     async with open_world(tmp_path, serialize_machines=True) as (api, cluster):
-        metadata = {"name": "virt-launcher-1", "ownerReferences": [owner]}
+        labels = {"kubevirt.io": "virt-launcher"}
+        metadata = {"name": "virt-launcher-1", "labels": labels, "ownerReferences": [owner]}
         await api.put(pods, {"metadata": metadata, "spec": {"volumes": [{}, claim]}})
         bound = {"namespace": "vms", "name": "disk"}
         await api.put(VOLUMES, volume("pvc-1", claimRef=bound))

@@ -32,15 +32,20 @@ def test_credentials_that_are_not_accepted_are_named() -> None:
         ("create", 409, ObjectExists),
         ("patch", 409, ObjectChanged),
         ("patch", 404, ObjectMissing),
+        ("patch by steps", 422, ObjectChanged),
+        ("update", 404, ObjectMissing),
+        ("update", 409, ObjectChanged),
+        ("delete", 404, ObjectMissing),
+        ("delete", 409, ObjectChanged),
         ("create", 404, Answered),
-        ("list", 404, Answered),
+        ("patch", 422, Answered),
         ("get", 500, Answered),
     ],
 )
 def test_a_refusal_tells_what_may_be_concluded(
     verb: str, status: int, kind: type[Unreachable]
 ) -> None:
-    error = refusal(verb, PATH, status, b"\xff")
+    error = refusal(verb, PATH, status, b'{"kind": "Status"}')
 
     assert type(error) is kind
     assert isinstance(error, Unreachable)
