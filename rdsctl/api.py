@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from typing import TypeVar
 
 from libs.core.errors import OutcomeUnknown
-from libs.csikit.channel import AdminChannel, open_admin_channel, peer_errors
+from libs.csikit.channel import open_admin_channel, peer_errors
 from protos.gen.rdscsi.reconciler import v1 as api
 from rdsctl.connection import Connection
 from rdsctl.failures import MaybeDone, NotLeader
@@ -119,18 +119,6 @@ async def _ask(method: Callable[[R], Awaitable[T]], request: R) -> T:
         return await method(request)
 
 
-def _hang_up(channel: AdminChannel) -> None:
-    """Leave no connection behind when the event loop ends.
-
-    Closing it would have TLS wait for the server's goodbye, for which there is no loop any more.
-    All that was asked has been answered, or given up.
-    """
-    protocol = channel._protocol  # noqa: SLF001 (grpclib has no way to ask, and its pin is exact)
-    transport = getattr(getattr(protocol, "connection", None), "_transport", None)
-    if transport is not None:
-        transport.abort()
-
-
 @contextlib.asynccontextmanager
 async def open_admin(connection: Connection) -> AsyncIterator[Admin]:
     """Own a connection to a reconciler.
@@ -144,7 +132,4 @@ async def open_admin(connection: Connection) -> AsyncIterator[Admin]:
         server_name=connection.server_name,
         deadline=connection.timeout,
     ) as channel:
-        try:
-            yield Admin(api.ReconcilerAdminStub(channel), connection.timeout)
-        finally:
-            _hang_up(channel)
+        yield Admin(api.ReconcilerAdminStub(channel), connection.timeout)

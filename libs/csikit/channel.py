@@ -99,6 +99,18 @@ class AdminChannel(Channel):
         )
         return protocol
 
+    def close(self) -> None:
+        """End the connection at once.
+
+        TLS would wait for the peer's goodbye, which the end of the event loop cuts short. All that
+        was asked has been answered by now, or given up.
+        """
+        connection = getattr(self._protocol, "connection", None)
+        super().close()
+        transport = getattr(connection, "_transport", None)  # grpclib's pin is exact
+        if transport is not None:
+            transport.abort()
+
     def request(  # noqa: PLR0913 (as grpclib has it)
         self,
         name: str,
