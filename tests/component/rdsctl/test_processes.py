@@ -144,7 +144,10 @@ async def _keep_telling(fake: FakeReconciler) -> None:
 
 @contextlib.asynccontextmanager
 async def terminal() -> AsyncIterator[tuple[int, int]]:
-    ours, theirs = os.openpty()
+    try:
+        ours, theirs = os.openpty()
+    except OSError as error:
+        pytest.skip(f"this machine gives no terminals: {error}")
     try:
         yield ours, theirs
     finally:
