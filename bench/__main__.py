@@ -16,11 +16,12 @@ from bench.controller import bench_calls, bench_listing
 from bench.measure import Load, Row
 from bench.node import bench_node
 from bench.parsing import bench_parsing
+from bench.reconciler import bench_pass
 
 RESULTS = Path("build/bench.json")
 
 CALLERS = (1, 10, 50, 100)
-PARTS = ("all", "client", "controller", "node")
+PARTS = ("all", "client", "controller", "node", "reconciler")
 
 
 def _loads(*, quick: bool) -> list[Load]:
@@ -50,6 +51,8 @@ async def _rows(parts: str, *, quick: bool) -> list[Row]:
         rows += [row async for row in bench_listing(1_000 if quick else 10_000)]
     if parts in ("all", "node"):
         rows += [row async for row in bench_node(2 if quick else 10)]
+    if parts in ("all", "reconciler"):
+        rows += [row async for row in bench_pass(1_000 if quick else 10_000)]
     return rows
 
 

@@ -32,6 +32,7 @@ def test_only_composition_roots_read_the_environment() -> None:
     assert readers == {
         "services/controller/app.py",
         "services/node/app.py",
+        "services/reconciler/app.py",
         "libs/mockkube/__main__.py",
         "libs/mockrds/__main__.py",
         "rdsctl/app.py",

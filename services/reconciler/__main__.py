@@ -1,0 +1,6 @@
+"""`rds-csi-reconciler`."""
+
+from services.reconciler.app import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""Attachments that stayed behind: when they are stale, and the next step to be rid of them. Pure.
+
+A volume counts as used by a node that reports it in `status.volumesInUse`. The kubelet reports it
+there before it mounts anything, and does not mount before the report is in the API server, so what
+is not reported is not mounted, even where the node cannot be reached any more. The reverse does not
+hold: the report of a node that is away may be long out of date.
+"""
+
+from dataclasses import dataclass
+
+from libs.kube.attachments import attachment_name
+from services.reconciler.findings import ActionKind, Finding, FindingKind, Guard, reports
+from services.reconciler.inventory import Held
+from services.reconciler.model import Admission, AttachmentState, Node, Ready
+from services.reconciler.plan.limits import Lost
+from services.reconciler.plan.notes import Case, Note
+from services.reconciler.plan.release import (
+    act,
+    admission_of,
+    delete,
+    finalize,
+    finalizer_of,
+    release,
+    shut_out_first,
+    subject_of,
+    unknown,
+    what,
+)
+from services.reconciler.rules import InUse
+
+_QUIET = 60.0
+"""Every volume is unused for a moment after it was attached, which nobody needs to hear of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """What came of looking at an attachment's node.
+
+    Attributes:
+        finding: what was found; None for nothing.
+        detaches: whether detaching it is seen to.
+    """
+
+    finding: Finding | None
+    detaches: bool = False
+
+
+def find_stale(held: Held, case: Case, lost: Lost) -> list[Finding]:
+    """Return what is wrong with one attachment, where the cluster is known."""
+    node = case.index.nodes.get(held.attachment.node)
+    dead = _find_dead(held, node, case, lost)
+    found = [dead.finding] if dead.finding else []
+    if held.attachment.deleting_since is not None:
+        stuck = _find_stuck(held, node, case, detaches=dead.detaches)
+        found += [stuck] if stuck else []
+    return found
+
+
+def _find_dead(held: Held, node: Node | None, case: Case, lost: Lost) -> Dead:
+    if not held.attachment.node:
+        return Dead(None)
+    if node is None:
+        finding = _gone(held, case, lost)
+    elif node.out_of_service:
+        return _out_of_service(held, node, case)
+    elif node.ready is not Ready.YES:
+        finding = _not_ready(held, node, case, lost)
+    else:
+        return Dead(_unused(held, node, case))
+    return Dead(finding, detaches=bool(finding.actions))
+
+
+def _gone(held: Held, case: Case, lost: Lost) -> Finding:
+    name, uid = held.attachment.node, held.attachment.uid
+    note = case.note(FindingKind.NODE_GONE, subject_of(held), uid, name)
+    note.because(f"{what(held)}, and there is no node of that name any more.")
+    if not note.is_due(case.rules.node_gone):
+        return note.waits(case.rules.node_gone, "Then it is detached, and deleted.")
+    if lost.gone:
+        return note.is_held_back(lost.gone)
+    return release(note, held, Guard(name))
+
+
+def _out_of_service(held: Held, node: Node, case: Case) -> Dead:
+    note = case.note(
+        FindingKind.NODE_OUT_OF_SERVICE, subject_of(held), held.attachment.uid, node.uid
+    )
+    note.because(f"{what(held)}, which has the taint node.kubernetes.io/out-of-service.")
+    if node.ready is Ready.YES:
+        return Dead(
+            note.is_for_people(
+                "The node is Ready, so nothing is taken from it. Remove the taint if the node is "
+                "in service; Kubernetes may detach its volumes while it is there."
+            )
+        )
+    if not note.is_due(case.rules.out_of_service):
+        return Dead(
+            note.waits(case.rules.out_of_service, "Then it is detached, and deleted."),
+        )
+    guard = Guard(node.name, node.uid, ready=False, out_of_service=True)
+    finding = release(note, held, guard)
+    return Dead(finding, detaches=bool(finding.actions))
+
+
+def _not_ready(held: Held, node: Node, case: Case, lost: Lost) -> Finding:
+    rules, uid = case.rules, held.attachment.uid
+    # With the transition in it, a node that was Ready in between begins anew.
+    since = f"{node.ready_since:.3f}"
+    note = case.note(FindingKind.NODE_NOT_READY, subject_of(held), uid, node.uid, since)
+    used = reports(node, held.volume_id)
+    words = "reported it in use last" if used else "does not report it in use"
+    note.because(f"{what(held)}, which is not Ready and {words}.")
+    grace = max(rules.not_ready, rules.force_detach) if used else rules.not_ready
+    if used and rules.in_use is InUse.NEVER:
+        if not note.is_due(rules.not_ready):
+            return note.waits(rules.not_ready, "Then a person has to say whether the node is off.")
+        return note.is_for_people(_SAY_OFF.format(node=node.name))
+    if not note.is_due(grace):
+        return note.waits(grace, "Then it is detached, and deleted.")
+    if lost.not_ready:
+        return note.is_held_back(lost.not_ready)
+    guard = Guard(node.name, node.uid, ready=False, unreported="" if used else held.volume_id)
+    if used and rules.in_use is InUse.FENCED and admission_of(held) is Admission.EVERYBODY:
+        return note.is_for_people(_SAY_OFF.format(node=node.name))
+    return shut_out_first(note, held, guard) or release(note, held, guard)
+
+
+_SAY_OFF = (
+    "Once the machine is certainly off, taint the node: kubectl taint nodes {node} "
+    "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute. Until then it may be writing."
+)
+
+
+def _unused(held: Held, node: Node, case: Case) -> Finding | None:
+    attachment, rules = held.attachment, case.rules
+    if not attachment.attached or attachment.deleting_since is not None:
+        return None
+    if reports(node, held.volume_id):
+        return None
+    parts = (attachment.uid, node.uid, f"{node.ready_since:.3f}")
+    note = case.note(FindingKind.ATTACHMENT_UNUSED, subject_of(held), *parts)
+    note.because(f"{what(held)}, which is Ready and does not report it in use.")
+    if not note.is_due(rules.unused):
+        waiting = note.waits(rules.unused, "Then it is deleted, and external-attacher detaches it.")
+        return waiting if note.is_due(_QUIET) else None
+    if attachment.name != attachment_name(held.volume_id, rules.driver, node.name):
+        return note.is_for_people(
+            "Its name is not one that Kubernetes chooses, so somebody made it by hand; delete it "
+            "where it is not needed any more."
+        )
+    guard = Guard(node.name, node.uid, ready=True, unreported=held.volume_id)
+    return note.acts(delete(note, held, guard))
+
+
+def _find_stuck(held: Held, node: Node | None, case: Case, *, detaches: bool) -> Finding | None:
+    """Look at an attachment that is being deleted; `detaches`: it is being detached already."""
+    attachment, grace = held.attachment, case.rules.stuck
+    if not attachment.finalizers:
+        return None
+    note = case.note(FindingKind.ATTACHMENT_STUCK, subject_of(held), attachment.uid)
+    note.because(f"{what(held)}; it is being deleted, and its finalizers keep it.")
+    if not note.is_due(grace):
+        waiting = note.waits(grace, "Then it is detached, and the attacher's finalizer taken away.")
+        return waiting if note.is_due(min(_QUIET, grace / 2)) else None
+    if finalizer_of(case.rules.driver) not in attachment.finalizers:
+        names = ", ".join(sorted(attachment.finalizers))
+        return note.is_for_people(
+            f"The finalizers are not the attacher's: {names}. See who sets them."
+        )
+    return _unstick(note, held, node, detaches=detaches)
+
+
+def _unstick(note: Note, held: Held, node: Node | None, *, detaches: bool) -> Finding | None:
+    used = node is not None and reports(node, held.volume_id)
+    if node is not None and used and node.ready is Ready.YES:
+        return note.is_for_people(
+            f"Node {node.name} is Ready and still reports the volume in use: end the pods there "
+            "that use it."
+        )
+    guard = _guard_now(held, node, used=used)
+    if not note.case.index.views_sound or held.view is None:
+        return note.is_held_back(unknown(note.case, held))
+    if held.view.state is AttachmentState.DETACHED:
+        return note.acts(finalize(note, held, finalizer_of(note.case.rules.driver), guard))
+    if detaches:
+        return None  # which is another finding
+    if node is not None and used and not node.out_of_service:
+        return _wrest(note, held, node, guard)
+    return note.acts(act(ActionKind.DETACH, note, held, guard))
+
+
+def _wrest(note: Note, held: Held, node: Node, guard: Guard) -> Finding:
+    """Detach what a node that is away reported in use, where the rules allow it."""
+    policy = note.case.rules.in_use
+    if policy is InUse.NEVER or (
+        policy is InUse.FENCED and admission_of(held) is Admission.EVERYBODY
+    ):
+        return note.is_for_people(_SAY_OFF.format(node=node.name))
+    if not note.is_due(note.case.rules.force_detach):
+        return note.waits(note.case.rules.force_detach, "Then it is detached.")
+    return shut_out_first(note, held, guard) or note.acts(act(ActionKind.DETACH, note, held, guard))
+
+
+def _guard_now(held: Held, node: Node | None, *, used: bool) -> Guard:
+    if node is None:
+        return Guard(held.attachment.node)
+    unreported = "" if used else held.volume_id
+    ready = None if not used else False
+    return Guard(node.name, node.uid, ready=ready, unreported=unreported)

@@ -1,0 +1,280 @@
+"""Passes for as long as the process leads, and looks while it does not."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from libs.core.errors import RdsCsiError, Unreachable
+from libs.kube.errors import NotLeader
+from services.reconciler.ports import Clock, Cluster, Controller
+from services.reconciler.workflow.act import Actor
+from services.reconciler.workflow.looking import Lookout
+from services.reconciler.workflow.passes import Passes
+from services.reconciler.workflow.recall import Recall
+from services.reconciler.workflow.records import Observer, PassRecord, Trigger
+from services.reconciler.workflow.triggers import Cause, Reconnects, Triggers
+
+log = structlog.get_logger(__name__)
+
+_SHORTEST_SECONDS = 0.2
+"""Between two passes."""
+
+_LOOK_AGAIN_SECONDS = 10.0
+"""After a look of one who does not lead that failed."""
+
+_SAVE_AGAIN_SECONDS = 1.0
+_AFTER_A_BUG_SECONDS = 1.0
+
+_FULL = frozenset({Trigger.START, Trigger.RECONNECT})
+"""After these also the devices are listed anew."""
+
+
+class Election(Protocol):
+    """Who leads; `libs.kube.lease.Election`."""
+
+    @property
+    def is_leading(self) -> bool:
+        """Whether this process may act at this moment."""
+
+    def term(self) -> AbstractAsyncContextManager[object]:
+        """Wait until this process leads; the block is cancelled when it does not any more."""
+
+
+@dataclass(slots=True)
+class Ask:
+    """Somebody wants a pass, and waits for it."""
+
+    done: "asyncio.Future[PassRecord]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds between two full passes, and between two saves of what is waited for."""
+
+    interval: float
+    touch: float
+
+
+@dataclass(frozen=True, slots=True)
+class Works:
+    """What leading is made of."""
+
+    election: Election
+    passes: Passes
+    actor: Actor
+    lookout: Lookout
+    recall: Recall
+    controller: Controller
+    cluster: Cluster
+    clock: Clock
+    observer: Observer
+    triggers: Triggers
+    times_reached: Callable[[], int]
+    """How often the controller was reached, after it had not been."""
+
+
+class Leading:
+    """Runs passes. See `open_leading`."""
+
+    def __init__(self, works: Works, times: Times) -> None:
+        self._works = works
+        self._times = times
+        self._full = Triggers(works.clock)
+        self._asks: list[Ask] = []
+        self.next_full: float | None = None
+
+    # Asking
+
+    async def ask(self) -> PassRecord:
+        """Have a full pass run now; return it when it is over.
+
+        Raises:
+            Unreachable: this process does not lead any more.
+        """
+        if not self._works.election.is_leading:
+            raise NotLeader("this process does not lead")
+        ask = Ask()
+        self._asks.append(ask)
+        self._full.put(Trigger.REQUEST)
+        try:
+            return await ask.done
+        finally:
+            with contextlib.suppress(ValueError):
+                self._asks.remove(ask)
+
+    async def rehearse(self) -> PassRecord:
+        """Say what a pass would do now.
+
+        Raises:
+            RdsCsiError: what is remembered cannot be read.
+        """
+        began = self._works.clock.now()
+        survey = await self._works.lookout.survey()
+        return await self._works.passes.rehearse(Trigger.REQUEST, survey, began)
+
+    def nudge(self) -> None:
+        """Have a full pass run soon: somebody decided something."""
+        self._full.put(Trigger.REQUEST)
+
+    # Tasks
+
+    async def run(self) -> None:
+        """Lead whenever this process may, and look while it may not; for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_forever("events", self._follow_changes))
+            group.create_task(_forever("connections", self._follow_connections))
+            group.create_task(_forever("passes", self._campaign))
+
+    async def _campaign(self) -> None:
+        looking = asyncio.create_task(_forever("look", self._look))
+        try:
+            async with self._works.election.term():
+                await _end(looking)
+                await self._lead()
+        except NotLeader:
+            log.info("passes end: another one leads, or nobody")
+        finally:
+            await _end(looking)
+
+    async def _look(self) -> None:
+        works = self._works
+        began = works.clock.now()
+        pause = self._times.interval
+        try:
+            survey = await works.lookout.survey()
+            await works.passes.look(survey, began)
+        except RdsCsiError as error:
+            log.warning("cannot look", reason=error.message, detail=error.detail)
+            pause = min(pause, _LOOK_AGAIN_SECONDS)
+        await asyncio.sleep(pause)
+
+    async def _lead(self) -> None:
+        works = self._works
+        works.recall.forget()  # the one before may have changed it
+        works.triggers.begin(Trigger.START)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._run_quick())
+                group.create_task(self._run_full())
+        except* NotLeader as group_error:
+            raise NotLeader("this process does not lead any more") from group_error
+        finally:
+            await works.actor.aclose()
+            works.recall.forget()
+            self.next_full = None
+            self._refuse_asks()
+
+    def _refuse_asks(self) -> None:
+        for ask in self._asks:
+            if not ask.done.done():
+                ask.done.set_exception(Unreachable("this process does not lead any more"))
+
+    async def _run_quick(self) -> None:
+        works = self._works
+        while True:
+            cause = await works.triggers.take(self._wake_at())
+            began = works.clock.now()
+            if cause is None and not self._is_due(began):
+                await self._touch()
+                continue
+            if cause is not None:
+                works.observer.reacted(began - cause.since)
+            trigger = cause.trigger if cause else Trigger.TIMER
+            await works.passes.run(trigger, None, began)
+            if trigger in _FULL:
+                self._full.put(trigger)
+            await asyncio.sleep(_SHORTEST_SECONDS)
+
+    def _is_due(self, now: float) -> bool:
+        at = self._works.passes.next.at
+        return at is not None and now >= at
+
+    def _wake_at(self) -> float | None:
+        """Return when something falls due, or what is waited for is to be saved; None for never."""
+        due = self._works.passes.next.due
+        wakes = [self._works.passes.next.at]
+        if due is not None:
+            # So that the next leader knows how much has passed; of hours, minutes do not matter.
+            waits = max(self._times.touch, (due - self._works.clock.now()) / 10)
+            wakes.append(self._works.recall.saved_at + waits)
+        return min((at for at in wakes if at is not None), default=None)
+
+    async def _touch(self) -> None:
+        try:
+            await self._works.recall.touch()
+        except NotLeader:
+            raise
+        except RdsCsiError as error:
+            log.warning("memory not saved", reason=error.message, detail=error.detail)
+            await asyncio.sleep(_SAVE_AGAIN_SECONDS)
+
+    async def _run_full(self) -> None:
+        works, is_first = self._works, True
+        while True:
+            cause = await self._full.take(None if is_first else self.next_full)
+            is_first = False
+            asks = list(self._asks)
+            began = works.clock.now()
+            self.next_full = began + self._times.interval
+            survey = await works.lookout.survey()
+            record = await works.passes.run(_trigger_of(cause), survey, began)
+            for ask in asks:
+                if not ask.done.done():
+                    ask.done.set_result(record)
+            await asyncio.sleep(_SHORTEST_SECONDS)
+
+    # Events
+
+    async def _follow_changes(self) -> None:
+        async for what in self._works.cluster.changes():
+            self._note(Trigger.NODE if what == "node" else Trigger.ATTACHMENT)
+
+    async def _follow_connections(self) -> None:
+        reconnects, before = Reconnects(), 0
+        async for links in self._works.controller.watch_connections():
+            times = self._works.times_reached()
+            if reconnects.has_come_back(links) or times != before:
+                self._note(Trigger.RECONNECT)
+            before = times
+
+    def _note(self, trigger: Trigger) -> None:
+        # Who begins to lead looks at everything anyway.
+        if self._works.election.is_leading:
+            self._works.triggers.put(trigger)
+
+
+def _trigger_of(cause: Cause | None) -> Trigger:
+    return cause.trigger if cause else Trigger.TIMER
+
+
+async def _forever(what: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Do something again and again; a bug must not end it unnoticed."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("unexpected error; going on", what=what)
+            await asyncio.sleep(_AFTER_A_BUG_SECONDS)
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def open_leading(works: Works, times: Times) -> AsyncIterator[Leading]:
+    """Run passes until the block ends."""
+    leading = Leading(works, times)
+    task = asyncio.create_task(leading.run())
+    try:
+        yield leading
+    finally:
+        await _end(task)

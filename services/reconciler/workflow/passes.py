@@ -1,0 +1,264 @@
+"""A pass: look, decide, remember, act, and look again until nothing is left to do at once."""
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from libs.core.errors import InUse, RdsCsiError
+from libs.kube.errors import NotLeader
+from services.reconciler.findings import Decision, FindingKind, FindingState
+from services.reconciler.inventory import Seen
+from services.reconciler.memory import Memory
+from services.reconciler.ports import Clock
+from services.reconciler.workflow.act import Actor
+from services.reconciler.workflow.backoff import Backoff
+from services.reconciler.workflow.board import Board
+from services.reconciler.workflow.looking import Judged, Lookout
+from services.reconciler.workflow.recall import Recall
+from services.reconciler.workflow.records import (
+    Observer,
+    Outcome,
+    OutcomeState,
+    PassRecord,
+    PassResult,
+    Trigger,
+)
+
+log = structlog.get_logger(__name__)
+
+_MOST_ROUNDS = 6
+"""Looks in one pass: being rid of an attachment takes four, and what fails is for later passes."""
+
+_AGAIN_SECONDS = 5.0
+"""When it is looked again where not all was known, or something is held back."""
+
+_PATIENCE_SECONDS = 3.0
+"""How long a look waits for the actions of the one before; those that take longer go on."""
+
+
+@dataclass(slots=True)
+class Next:
+    """When something is to be done without any event.
+
+    Attributes:
+        due: when what waits falls due; None where nothing does.
+        retry: when what failed is tried again, likewise.
+    """
+
+    due: float | None = None
+    retry: float | None = None
+
+    @property
+    def at(self) -> float | None:
+        """The earlier of the two."""
+        return min((at for at in (self.due, self.retry) if at is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What passes are made of."""
+
+    lookout: Lookout
+    recall: Recall
+    board: Board
+    backoff: Backoff
+    actor: Actor
+    clock: Clock
+    observer: Observer
+
+
+class Passes:
+    """Runs passes, one at a time."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._lock = asyncio.Lock()
+        self._number = 0
+        self._acted_at = 0.0
+        self.last: PassRecord | None = None
+        self.current: PassRecord | None = None
+        self.next = Next()
+
+    # As the leader
+
+    async def run(self, trigger: Trigger, survey: Seen | None, began: float) -> PassRecord:
+        """Run a pass that acts.
+
+        Args:
+            trigger: what it is for.
+            survey: everything, where the devices were listed; None for a quick pass.
+            began: when it began, or the survey did.
+
+        Raises:
+            NotLeader: this process does not lead any more.
+        """
+        async with self._lock:
+            record = self._begin(trigger, began)
+            if trigger is Trigger.RECONNECT:
+                self._parts.backoff.hurry(began)
+            try:
+                if survey is not None and self._acted_at >= began:
+                    survey = await self._parts.lookout.refresh(survey)
+                await self._rounds(record, survey)
+            except NotLeader:
+                self._end(record, PassResult.FAILED, "this process does not lead any more")
+                raise
+            except RdsCsiError as error:
+                words = f"{error.message} ({error.detail})" if error.detail else error.message
+                self.next = Next(retry=self._parts.clock.now() + _AGAIN_SECONDS)
+                self._end(record, PassResult.FAILED, words)
+            except asyncio.CancelledError:
+                self._end(record, PassResult.FAILED, "it was broken off")
+                raise
+            return record
+
+    async def _rounds(self, record: PassRecord, survey: Seen | None) -> None:
+        parts = self._parts
+        last = None
+        for _ in range(_MOST_ROUNDS):
+            seen = survey or await parts.lookout.glance()
+            survey = None
+            judged = await self._decide(seen)
+            last = _merge(last, judged.decision)
+            outcomes = await self._act(record, judged)
+            if outcomes:
+                await self._show(judged)
+            if not any(outcome.state is OutcomeState.DONE for outcome in outcomes):
+                break
+        if last is not None:
+            self._conclude(record, last)
+
+    async def _decide(self, seen: Seen) -> Judged:
+        """Decide, and remember what was decided, before anything is done about it."""
+        parts = self._parts
+        while True:
+            memory = await parts.recall.read()
+            judged = await parts.lookout.judge(seen, memory)
+            try:
+                if await parts.recall.replace(memory, judged.decision.memory):
+                    return judged
+            except InUse:
+                log.warning("memory changed by somebody else; deciding anew")
+
+    async def _act(self, record: PassRecord, judged: Judged) -> list[Outcome]:
+        parts, decision = self._parts, judged.decision
+        parts.backoff.keep({action.key for action in judged.actions})
+        await self._show(judged)
+        record.findings = max(record.findings, len(decision.findings))
+        record.planned += len(judged.actions)
+        findings = {finding.id: finding for finding in decision.findings}
+        outcomes = await parts.actor.perform(judged.actions, findings, _PATIENCE_SECONDS)
+        record.outcomes += outcomes
+        if judged.actions:
+            self._acted_at = parts.clock.now()
+        self.next = Next(decision.next_due, self._retry_at(decision))
+        return outcomes
+
+    def _retry_at(self, decision: Decision) -> float | None:
+        """Return when to look again though nothing may happen until then."""
+        parts = self._parts
+        if paused := decision.memory.paused:
+            return paused.until
+        at = parts.backoff.next_try(parts.actor.keys)
+        is_held = any(f.state is FindingState.HELD_BACK for f in decision.findings)
+        if not decision.incomplete and not is_held:
+            return at
+        again = parts.clock.now() + _AGAIN_SECONDS
+        return min(at, again) if at is not None else again
+
+    async def _show(self, judged: Judged) -> None:
+        parts, decision = self._parts, judged.decision
+        now = parts.clock.now()
+        unjudged = decision.memory.first_seen
+        await parts.board.publish(decision.findings, parts.backoff, now, unjudged)
+
+    def _conclude(self, record: PassRecord, decision: Decision) -> None:
+        result, message = _conclusion(record, decision)
+        self._end(record, result, message)
+
+    # Only looking
+
+    async def rehearse(self, trigger: Trigger, survey: Seen, began: float) -> PassRecord:
+        """Run a pass that changes nothing, and say what it would do.
+
+        Raises:
+            RdsCsiError: what is remembered cannot be read.
+        """
+        memory = await self._memory()
+        judged = await self._parts.lookout.judge(survey, memory)
+        self._number += 1
+        record = PassRecord(self._number, trigger, began, dry_run=True)
+        record.findings = len(judged.decision.findings)
+        record.planned = len(judged.actions)
+        record.outcomes = [Outcome(action, None) for action in judged.actions]
+        record.result, record.message = _conclusion(record, judged.decision)
+        record.ended_at = self._parts.clock.now()
+        return record
+
+    async def look(self, survey: Seen, began: float) -> None:
+        """Show what is wrong, as somebody who does not lead.
+
+        Raises:
+            RdsCsiError: what is remembered cannot be read.
+        """
+        async with self._lock:
+            record = self._begin(Trigger.TIMER, began, dry_run=True)
+            try:
+                judged = await self._parts.lookout.judge(survey, await self._memory())
+                record.findings = len(judged.decision.findings)
+                await self._show(judged)
+                self._conclude(record, judged.decision)
+            except BaseException:
+                self.current = None
+                raise
+
+    async def _memory(self) -> Memory:
+        recall = self._parts.recall
+        return recall.known if recall.known is not None else await recall.look()
+
+    # Records
+
+    def _begin(self, trigger: Trigger, began: float, *, dry_run: bool = False) -> PassRecord:
+        self._number += 1
+        self.current = PassRecord(self._number, trigger, began, dry_run=dry_run)
+        return self.current
+
+    def _end(self, record: PassRecord, result: PassResult, message: str) -> None:
+        record.ended_at = self._parts.clock.now()
+        record.result, record.message = result, message
+        self.last, self.current = record, None
+        seconds = record.ended_at - record.started_at
+        self._parts.observer.passed(record, seconds)
+        log.log(
+            30 if result in (PassResult.FAILED, PassResult.STOPPED) else 20,
+            "pass",
+            number=record.number,
+            trigger=record.trigger.value,
+            dry_run=record.dry_run,
+            result=result.value,
+            message=message,
+            findings=record.findings,
+            planned=record.planned,
+            done=record.done,
+            failed=record.failed,
+            ms=round(seconds * 1000),
+        )
+
+
+def _merge(before: Decision | None, now: Decision) -> Decision:
+    """Return the decision of a pass: the first one, in which everything was looked at."""
+    return before if before is not None else now
+
+
+def _conclusion(record: PassRecord, decision: Decision) -> tuple[PassResult, str]:
+    if decision.stopped:
+        return PassResult.STOPPED, decision.stopped
+    if record.failed:
+        words = "one action failed" if record.failed == 1 else f"{record.failed} actions failed"
+        first = next(o for o in record.outcomes if o.state is OutcomeState.FAILED)
+        return PassResult.FAILED_ACTIONS, f"{words}, and will be tried again; {first.error}"
+    unread = sum(f.kind is FindingKind.UNREADABLE for f in decision.findings)
+    if decision.incomplete or unread:
+        return PassResult.INCOMPLETE, "; ".join(decision.incomplete)
+    return PassResult.DONE, "everything was known"
