@@ -1,14 +1,10 @@
 """The roles that are shipped, on a real API server: they are enough, and no more than that."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from libs.core.ids import Nqn, VolumeId
+from libs.core.ids import Nqn
 from libs.kube.attachments import NODES, PERSISTENT_VOLUMES, VOLUME_ATTACHMENTS, attachment_name
 from libs.kube.client import KubeClient, open_kube
 from libs.kube.errors import Forbidden
@@ -16,62 +12,12 @@ from services.controller.adapters.cluster import ClusterOptions
 from services.controller.adapters.cluster import open_kube_cluster as open_controllers
 from services.node.adapters.cluster import open_kube_cluster as open_nodes
 from services.node.ports import Reason
-from tests.kube.cluster import Cluster, running_cluster
-from tests.kube.worlds import need_control_plane
+from tests.kube.cluster import Cluster
+from tests.kube.shipped import DRIVER, NAMESPACE, SERVICES, VOLUME
 
-BASE = Path(__file__).parents[2] / "k8s" / "base"
-NAMESPACE = "rds-csi"
-DRIVER = "rds.csi.srvlab.io"
-SERVICES = ("controller", "node", "reconciler")
-VOLUME = VolumeId.parse("pvc-00000000-0000-0000-0000-000000000001")
 HOST = Nqn("nqn.2014-08.org.nvmexpress:worker-1")
-RBAC = "/apis/rbac.authorization.k8s.io/v1"
-PATHS = {
-    "ServiceAccount": f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts",
-    "ClusterRole": f"{RBAC}/clusterroles",
-    "ClusterRoleBinding": f"{RBAC}/clusterrolebindings",
-    "Role": f"{RBAC}/namespaces/{NAMESPACE}/roles",
-    "RoleBinding": f"{RBAC}/namespaces/{NAMESPACE}/rolebindings",
-}
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
-
-
-@pytest.fixture(scope="module")
-def control_plane() -> Iterator[Cluster]:
-    need_control_plane()
-    users = {name: f"system:serviceaccount:{NAMESPACE}:rds-csi-{name}" for name in SERVICES}
-    with running_cluster(tokens=users) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-async def admin(control_plane: Cluster) -> AsyncIterator[KubeClient]:
-    """Give an administrator, who has applied what is shipped and made a volume on a node."""
-    async with open_kube(control_plane.kubeconfig) as kube:
-        if await kube.get(f"/api/v1/namespaces/{NAMESPACE}") is None:
-            await set_up(kube)
-        yield kube
-
-
-async def set_up(kube: KubeClient) -> None:
-    await kube.create("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
-    for item in yaml.safe_load_all((BASE / "rbac-services.yaml").read_text()):
-        await kube.create(PATHS[item["kind"]], item)
-    await kube.create(NODES, {"metadata": {"name": "worker-1"}})
-    spec: dict[str, Any] = {
-        "capacity": {"storage": "1Gi"},
-        "accessModes": ["ReadWriteOnce"],
-        "csi": {"driver": DRIVER, "volumeHandle": VOLUME.text},
-    }
-    await kube.create(PERSISTENT_VOLUMES, {"metadata": {"name": VOLUME.text}, "spec": spec})
-    name = attachment_name(VOLUME.text, DRIVER, "worker-1")
-    claim = {
-        "attacher": DRIVER,
-        "nodeName": "worker-1",
-        "source": {"persistentVolumeName": VOLUME.text},
-    }
-    await kube.create(VOLUME_ATTACHMENTS, {"metadata": {"name": name}, "spec": claim})
 
 
 async def until_told(kube: KubeClient, reason: Reason) -> None:
