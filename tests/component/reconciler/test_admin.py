@@ -160,10 +160,11 @@ async def test_an_orphan_that_is_approved_is_removed_in_spite_of_the_dry_run(
 
 async def test_an_orphan_that_is_ignored_stays_until_that_is_taken_back(world: World) -> None:
     (used,) = await world.attached_volumes("a", 2)
-    world.controller.volumes += [volume(1)]
     ref = api.OrphanRef(id=volume(1))
     async with world.replica(**CAREFUL, orphans_dry_run=False) as replica:
         await replica.stub.pause(api.PauseRequest(reason="to decide first"))
+        world.controller.volumes += [volume(1)]
+        await replica.run_pass()
         await eventually(lambda: has_orphan(replica.findings()))
         await replica.stub.ignore_orphan(api.IgnoreOrphanRequest(orphan=ref, reason="mine"))
         await replica.stub.resume(api.ResumeRequest())
@@ -227,9 +228,9 @@ async def test_a_pause_with_a_limit_ends_by_itself(world: World) -> None:
 
 async def test_a_rehearsal_says_what_would_be_done_and_does_nothing(world: World) -> None:
     (name,) = await world.attached_volumes("a", 1)
-    world.controller.volumes.append(volume(2))
     async with world.replica(**CAREFUL, orphans_dry_run=False) as replica:
         await replica.stub.pause(api.PauseRequest(reason="to look first"))
+        world.controller.volumes.append(volume(2))
         await world.delete_node("a")
         await eventually(lambda: is_held(replica.findings()))
         rehearsed = await replica.run_pass(dry_run=True)
