@@ -106,8 +106,9 @@ class AdminChannel(Channel):
         was asked has been answered by now, or given up.
         """
         connection = getattr(self._protocol, "connection", None)
+        # grpclib forgets it when it closes; its pin is exact.
+        transport = getattr(connection, "_transport", None)
         super().close()
-        transport = getattr(connection, "_transport", None)  # grpclib's pin is exact
         if transport is not None:
             transport.abort()
 
