@@ -67,6 +67,7 @@ class Watched(Generic[T]):
         self._seconds = seconds
         self._clock = clock
         self._items: dict[str, T] = {}
+        self._odd: set[str] = set()
         self._by_index: defaultdict[str, dict[str, T]] = defaultdict(dict)
         self._synced = asyncio.Event()
         self._version = ""
@@ -86,6 +87,11 @@ class Watched(Generic[T]):
     def is_complete(self) -> bool:
         """Whether nothing is missing but what the server has not told yet."""
         return self.is_synced and bool(self._version)
+
+    @property
+    def odd(self) -> frozenset[str]:
+        """The names of objects that are there and cannot be read: of them nothing is known."""
+        return frozenset(self._odd)
 
     def get(self, name: str) -> T | None:
         """Return the value of the object of that name, as far as is known."""
@@ -169,6 +175,7 @@ class Watched(Generic[T]):
         fresh: dict[str, T] = {}
         version = ""
         began = self._clock()
+        self._odd = set()
         async for page in self._kube.list(self.path, metadata_only=self._metadata_only):
             for item in page.items:
                 value = self._read(item)
@@ -202,16 +209,19 @@ class Watched(Generic[T]):
             return self._reduce(item)
         except Exception:  # one odd object must not keep all others from being known
             log.exception("object ignored", path=self.path, name=item["metadata"]["name"])
+            self._odd.add(item["metadata"]["name"])
             return None
 
     def _take(self, kind: str, item: Object) -> None:
         metadata = item.get("metadata") or {}
         if kind in ("ADDED", "MODIFIED", "DELETED"):
             name = metadata["name"]
+            was_odd = name in self._odd
+            self._odd.discard(name)
             old = self._drop(name)
             new = None if kind == "DELETED" else self._read(item)
             self._keep(name, new)
-            if old != new:
+            if old != new or was_odd != (name in self._odd):
                 self._tell()
         self._version = str(metadata.get("resourceVersion") or "") or self._version
 

@@ -39,19 +39,10 @@ class Collection(Generic[T]):
         self._kube = kube
         self._read = read
         self._clock = clock
-        self._odd: set[str] = set()
         self._was_served = False
         self._waiting: set[asyncio.Event] = set()
-        self.watched: Watched[T] = Watched(kube, path, self._reduce, clock=boot_time)
+        self.watched: Watched[T] = Watched(kube, path, read, clock=boot_time)
         self.watched.subscribe(self._wake)
-
-    def _reduce(self, item: Object) -> T | None:
-        # The watch goes on without an object that cannot be read; that must not look like its lack.
-        name = item["metadata"]["name"]
-        self._odd.add(name)
-        value = self._read(item)
-        self._odd.discard(name)
-        return value
 
     def _wake(self) -> None:
         for event in self._waiting:
@@ -78,8 +69,9 @@ class Collection(Generic[T]):
             return self._absent(now)
         self._was_served = self._was_served or known.is_complete
         error = "" if known.is_complete else f"{self.name} have not been listed yet"
-        if self._odd:
-            error = f"of {self.name}, {min(self._odd)} cannot be read"
+        if odd := self.watched.odd:
+            # The watch goes on without it; that must not look like its lack.
+            error = f"of {self.name}, {min(odd)} cannot be read"
         read_at = now - known.age if known.is_complete else 0.0
         return Listing(tuple(known.values.values()), not error, read_at, error)
 

@@ -178,3 +178,25 @@ async def test_what_changes_nothing_that_is_kept_is_no_news(tmp_path: Path) -> N
         await until(lambda: watched.get("two"))
 
         assert told == ["word"]
+
+
+def name_of_even(item: Object) -> str:
+    if "odd" in name_of(item):
+        raise ValueError("it cannot be read")
+    return name_of(item)
+
+
+async def test_an_object_that_cannot_be_read_is_told_of_until_it_is_gone(tmp_path: Path) -> None:
+    async with running_api(tmp_path) as api, open_kube(api.kubeconfig) as kube:
+        await put(api, "odd-1")
+        watched = Watched(kube, NODES, name_of_even)
+        async with open_watched(watched):
+            await until(lambda: watched.odd == {"odd-1"})
+            await put(api, "odd-2")
+            await until(lambda: watched.odd == {"odd-1", "odd-2"})
+
+            for name in ("odd-1", "odd-2"):
+                await api.remove(NODES, name)
+
+            await until(lambda: not watched.odd)
+            assert watched.known().is_complete
