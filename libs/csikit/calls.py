@@ -15,12 +15,15 @@ from grpclib.events import RecvMessage, RecvRequest, listen
 from grpclib.server import Server
 
 from libs.core.errors import InvalidRequest, OutcomeUnknown, RdsCsiError, Unreachable
+from libs.core.spans import Span, span
 from libs.csikit.callers import check_allowed, names_of
-from libs.csikit.report import Call, write_line, write_request
+from libs.csikit.report import Call, subjects, write_line, write_request
 from libs.csikit.status import to_grpc_error
 
 CALL_ID = "x-call-id"
 """Metadata key under which a caller can name its call, so that logs of both sides meet."""
+
+_TRACE = "traceparent"  # W3C Trace Context
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
@@ -32,6 +35,18 @@ class CallObserver(Protocol):
 
     def finished(self, method: str, code: Status, seconds: float) -> None:
         """Take note of a call that ended."""
+
+
+class Observers:
+    """Several observers as one."""
+
+    def __init__(self, *observers: CallObserver) -> None:
+        self._observers = observers
+
+    def finished(self, method: str, code: Status, seconds: float) -> None:
+        """Tell each of them of a call that ended."""
+        for observer in self._observers:
+            observer.finished(method, code, seconds)
 
 
 _current: ContextVar[Call | None] = ContextVar("call", default=None)
@@ -122,13 +137,26 @@ class Calls:
             callers=names_of(event.peer.cert()),
         )
         inner = event.method_func
+        above = {_TRACE: str(event.metadata[_TRACE])} if _TRACE in event.metadata else None
 
         async def wrapped(stream: Any) -> None:  # noqa: ANN401 (grpclib's stream of any types)
-            await self._run(call, inner, stream)
+            if call.is_quiet:
+                await self._run(call, inner, stream, None)
+                return
+            with span(
+                call.method.lstrip("/"), {"rpc.system": "grpc", "call": call.id}, above
+            ) as own:
+                await self._run(call, inner, stream, own)
 
         event.method_func = wrapped
 
-    async def _run(self, call: Call, handler: Handler, stream: Any) -> None:  # noqa: ANN401
+    async def _run(
+        self,
+        call: Call,
+        handler: Handler,
+        stream: Any,  # noqa: ANN401 (of any types)
+        own: Span | None,
+    ) -> None:
         error: BaseException | None = None
         _current.set(call)  # the task serves this call only
         with structlog.contextvars.bound_contextvars(call=call.id):
@@ -143,7 +171,7 @@ class Calls:
                 error = raised if call.request is not None else _unread(raised)
                 raise to_grpc_error(error) from None
             finally:
-                self._report(call, error)
+                self._report(call, error, own)
 
     async def _serve(self, call: Call, handler: Handler, stream: Any) -> None:  # noqa: ANN401
         check_allowed(call.callers, self._allowed)
@@ -188,12 +216,16 @@ class Calls:
         # nothing, and the client would wait for ever.
         return OutcomeUnknown("the call was cut off before it ended")
 
-    def _report(self, call: Call, error: BaseException | None) -> None:
+    def _report(self, call: Call, error: BaseException | None, own: Span | None) -> None:
         seconds = time.monotonic() - call.started
         code = call.code(error)
         if self._observer and not call.is_infrastructure:
             self._observer.finished(call.method, code, seconds)
         write_line(call, code, error, seconds)
+        if own is not None:
+            own.set(code=code.name, **subjects(call.request))
+            if error is not None:
+                own.fail(code.name)
 
 
 def _unread(error: Exception) -> Exception:

@@ -11,7 +11,8 @@ from grpclib import GRPCError
 from grpclib.const import Status
 from grpclib.metadata import Deadline
 
-from libs.core.errors import RdsCsiError
+from libs.core.errors import InvalidRequest, RdsCsiError
+from libs.core.security import SecurityEvent
 from libs.csikit.redact import redacted, render_traceback
 from libs.csikit.status import OUR_FAULT, leading, to_grpc_error
 
@@ -101,16 +102,27 @@ def write_line(call: Call, code: Status, error: BaseException | None, seconds: f
 
     Calls that come all the time and went well are for debugging only.
     """
+    event = _security(call, code, error)
     facts: dict[str, Any] = {
+        **({"security": event.value} if event else {}),
         "method": call.name,
         "code": code.name,
         "ms": round(seconds * 1000, 1),
         **({"caller": call.callers[0]} if call.callers else {}),
-        **_subjects(call.request),
+        **subjects(call.request),
         **call.notes,
         **_cause(error),
     }
-    log.log(_level(call, code), "rpc", **facts)
+    log.log(max(_level(call, code), event.severity if event else 0), "rpc", **facts)
+
+
+def _security(call: Call, code: Status, error: BaseException | None) -> SecurityEvent | None:
+    if code is Status.PERMISSION_DENIED:
+        return SecurityEvent.CALLER_REFUSED
+    if (noted := call.notes.pop("security", None)) is not None:
+        return SecurityEvent(noted)
+    refused = isinstance(error, InvalidRequest) and not call.is_infrastructure
+    return SecurityEvent.INPUT_REFUSED if refused else None
 
 
 def _level(call: Call, code: Status) -> int:
@@ -121,7 +133,8 @@ def _level(call: Call, code: Status) -> int:
     return logging.WARNING if code in _OPEN_ENDED else logging.INFO
 
 
-def _subjects(request: object) -> dict[str, str]:
+def subjects(request: object) -> dict[str, str]:
+    """Return the fields of a request that say what it is about."""
     values = {name: getattr(request, name, None) for name in _SUBJECTS}
     return {
         name: value[:_SHOWN] for name, value in values.items() if isinstance(value, str) and value

@@ -7,7 +7,7 @@ connected. The pin of grpclib is exact for this reason, and a test of the drain 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,8 +15,6 @@ import structlog
 from grpclib import GRPCError, const
 from grpclib.config import Configuration
 from grpclib.const import Status
-from grpclib.health.check import ServiceStatus
-from grpclib.health.service import OVERALL, Health
 from grpclib.protocol import H2Protocol
 from grpclib.reflection.service import ServerReflection
 from grpclib.server import Handler, Server
@@ -28,6 +26,7 @@ from libs.csikit import endpoint
 from libs.csikit.calls import Calls
 from libs.csikit.endpoint import TcpAddress
 from libs.csikit.listener import Listener
+from libs.csikit.readiness import Readiness
 from libs.csikit.tls import POLL_SECONDS, TlsFiles, open_rotation, server_context
 from protos.descriptors import descriptor_pool
 from protos.gen.csi.v1 import ProbeRequest, ProbeResponse
@@ -150,27 +149,14 @@ class _DrainingServer(Server):
                 connection.abort()
 
 
-class Readiness:
-    """What the gRPC health service says, of the whole process and of each of its services.
-
-    Attributes:
-        address: where the server is reached.
-    """
-
-    def __init__(self, services: "Collection[IServable]" = ()) -> None:
-        self.address = ""
-        self._status = ServiceStatus()
-        self._status.set(value=True)
-        self.health = Health({OVERALL: [self._status], **{s: [self._status] for s in services}})
-
-    def set(self, *, ready: bool) -> None:
-        """Say whether the process can serve."""
-        self._status.set(value=ready)
-
-
 @contextlib.asynccontextmanager
 async def open_server(
-    services: "Collection[IServable]", target: str, calls: Calls, *, drain_seconds: float = 30.0
+    services: "Collection[IServable]",
+    target: str,
+    calls: Calls,
+    *,
+    drain_seconds: float = 30.0,
+    is_ready: Callable[[], bool] | None = None,
 ) -> AsyncIterator[Readiness]:
     """Serve on a unix socket until the block ends; then drain.
 
@@ -183,7 +169,8 @@ async def open_server(
         InUse: another process serves there.
     """
     path = endpoint.parse_endpoint(target)
-    async with _serve_unix(services, path, calls, drain_seconds) as readiness:
+    readiness, server = _prepare(services, calls, Configuration(), is_ready)
+    async with _serve_unix(readiness, server, path, calls, drain_seconds):
         yield readiness
 
 
@@ -197,6 +184,7 @@ async def open_admin_server(  # noqa: PLR0913 (all that a listener depends on)
     insecure: bool = False,
     drain_seconds: float = 30.0,
     poll_seconds: float = POLL_SECONDS,
+    is_ready: Callable[[], bool] | None = None,
 ) -> AsyncIterator[Readiness]:
     """Serve on a unix socket, or on TCP with mutual TLS, as `open_server` does.
 
@@ -208,6 +196,7 @@ async def open_admin_server(  # noqa: PLR0913 (all that a listener depends on)
         insecure: whether TCP without TLS may be reached from elsewhere.
         drain_seconds: for calls in hand at the end.
         poll_seconds: between two looks whether the certificates have changed.
+        is_ready: what the gRPC health service says while it is served.
 
     Raises:
         InvalidRequest: nobody can listen there, or the certificates cannot be used, or others
@@ -215,12 +204,13 @@ async def open_admin_server(  # noqa: PLR0913 (all that a listener depends on)
         InUse: another process serves there.
     """
     if isinstance(address, Path):
-        async with _serve_unix(services, address, calls, drain_seconds) as readiness:
+        readiness, server = _prepare(services, calls, Configuration(), is_ready)
+        async with _serve_unix(readiness, server, address, calls, drain_seconds):
             yield readiness
         return
     if tls is None and not (insecure or address.is_loopback):
         raise InvalidRequest(f"{address} is not served without certificates: anybody could call")
-    readiness, server = _prepare(services, calls, _TCP)
+    readiness, server = _prepare(services, calls, _TCP, is_ready)
     async with contextlib.AsyncExitStack() as stack:
         listener = Listener(endpoint.bind_tcp(address), server.new_protocol)
         stack.push_async_callback(_end, server, calls, drain_seconds)
@@ -246,9 +236,12 @@ _TCP = Configuration(
 
 
 def _prepare(
-    services: "Collection[IServable]", calls: Calls, config: Configuration
+    services: "Collection[IServable]",
+    calls: Calls,
+    config: Configuration,
+    is_ready: Callable[[], bool] | None,
 ) -> tuple[Readiness, _DrainingServer]:
-    readiness = Readiness(services)
+    readiness = Readiness(services, is_ready)
     served = ServerReflection.extend([*services, readiness.health], pool=descriptor_pool())
     server = _DrainingServer(served, config)
     calls.watch(server)
@@ -257,9 +250,8 @@ def _prepare(
 
 @contextlib.asynccontextmanager
 async def _serve_unix(
-    services: "Collection[IServable]", path: Path, calls: Calls, drain_seconds: float
-) -> AsyncIterator[Readiness]:
-    readiness, server = _prepare(services, calls, Configuration())
+    readiness: Readiness, server: _DrainingServer, path: Path, calls: Calls, drain_seconds: float
+) -> AsyncIterator[None]:
     sock = endpoint.bind(path)
     own = endpoint.identity(path)
     listener = Listener(sock, server.new_protocol)
@@ -267,7 +259,7 @@ async def _serve_unix(
         await listener.accept()
         readiness.address = f"unix://{path}"
         log.info("serving", socket=str(path))
-        yield readiness
+        yield
     finally:
         readiness.set(ready=False)
         # No new connections first: a sidecar that finds no socket waits for the next process.

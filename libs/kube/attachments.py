@@ -9,6 +9,7 @@ from datetime import datetime
 from libs.core.errors import InvalidRequest
 from libs.core.ids import PVC_PREFIX, VolumeId
 from libs.kube.answers import Object
+from libs.kube.correlate import Reference
 
 VOLUME_ATTACHMENTS = "/apis/storage.k8s.io/v1/volumeattachments"
 PERSISTENT_VOLUMES = "/api/v1/persistentvolumes"
@@ -60,6 +61,8 @@ class PersistentVolume:
         read_only: whether nobody may write to it.
         claim: namespace and name of its PersistentVolumeClaim, if it is bound.
         attributes_class: the name of its VolumeAttributesClass, if it has one.
+        uid: tells it from another one of the same name.
+        claim_uid: the same of its claim.
     """
 
     name: str
@@ -67,6 +70,8 @@ class PersistentVolume:
     read_only: bool = False
     claim: tuple[str, str] | None = None
     attributes_class: str = ""
+    uid: str = ""
+    claim_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +144,18 @@ def read_volume(item: Object, driver: str) -> PersistentVolume | None:
         read_only=spec.get("accessModes") == _READ_ONLY_MODES,
         claim=(claim.get("namespace") or "", claim["name"]) if claim.get("name") else None,
         attributes_class=spec.get("volumeAttributesClassName") or "",
+        uid=item["metadata"].get("uid") or "",
+        claim_uid=claim.get("uid") or "",
     )
+
+
+def references(volume: PersistentVolume) -> tuple[Reference, ...]:
+    """Return a PersistentVolume and its claim, for events about them."""
+    own = Reference("v1", "PersistentVolume", volume.name, uid=volume.uid)
+    if volume.claim is None:
+        return (own,)
+    namespace, name = volume.claim
+    return own, Reference("v1", "PersistentVolumeClaim", name, namespace, volume.claim_uid)
 
 
 def join(attachment: VolumeAttachment, volume: PersistentVolume | None) -> Claim:

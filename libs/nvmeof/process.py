@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from libs.core.spans import span
 from libs.nvmeof.errors import HostHangs, HostUnable, ToolFailed
 
 log = structlog.get_logger(__name__)
@@ -69,6 +70,18 @@ async def run_tool(
         HostHangs: it had not ended in time; it was killed, or waits in the kernel.
         ToolFailed: it ended with another code.
     """
+    with span("host command", {"program": argv[0]}) as own:
+        ended = await _run(argv, limit, stdin)
+        own.set(code=ended.code)
+    log.debug("tool", argv=argv, code=ended.code)
+    if allowed is not None and ended.code not in allowed:
+        raise ToolFailed(
+            f"{argv[0]} ended with {ended.code}", detail=f"{argv!r}: {ended.text[-2000:]}"
+        )
+    return ended
+
+
+async def _run(argv: Sequence[str], limit: float, stdin: bytes | None) -> Ended:
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,
@@ -90,13 +103,7 @@ async def run_tool(
         stuck = process.pid if process.returncode is None else 0
         message = f"{argv[0]} did not end within {limit:g} s"
         raise HostHangs(message, detail=repr(argv), pid=stuck) from None
-    ended = Ended(process.returncode or 0, _text(out), _text(err))
-    log.debug("tool", argv=argv, code=ended.code)
-    if allowed is not None and ended.code not in allowed:
-        raise ToolFailed(
-            f"{argv[0]} ended with {ended.code}", detail=f"{argv!r}: {ended.text[-2000:]}"
-        )
-    return ended
+    return Ended(process.returncode or 0, _text(out), _text(err))
 
 
 async def _end(process: asyncio.subprocess.Process, argv: Sequence[str]) -> None:

@@ -1,13 +1,31 @@
-"""Logging: structlog, one JSON object a line, or a readable line on a terminal."""
+"""Logging: structlog, one JSON object a line, or a readable line on a terminal.
+
+Which level says what is written down in docs/logs.md.
+"""
 
 import logging
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import structlog
+
+from libs.core.security import SecurityEvent
+
+
+def mark_security(_: object, __: str, facts: structlog.typing.EventDict) -> Mapping[str, Any]:
+    """Put security events into a stream of their own, with the severity from the one table."""
+    kind = facts.get("security")
+    if kind is None:
+        return facts
+    severity = SecurityEvent(kind).severity
+    return {**facts, "stream": "security", "severity": severity.name.lower()}
 
 
 def configure_logging(level: str, form: str) -> None:
     """Send our own records and those of libraries to standard error, at `level` and above.
+
+    Can be called again, to change the level while the process runs.
 
     Args:
         level: debug, info, warning or error.
@@ -17,6 +35,7 @@ def configure_logging(level: str, form: str) -> None:
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
+        mark_security,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: structlog.typing.Processor = (

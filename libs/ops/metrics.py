@@ -1,20 +1,18 @@
-"""Metrics: counters, gauges and histograms, and the endpoint that Prometheus scrapes.
+"""Metrics: counters, gauges and histograms of one process, as Prometheus reads them.
 
 A thin layer over aioprometheus, which renders label values and help texts as they are: one quote
 or line break in them would make a whole scrape unreadable. Here they are escaped.
 """
 
-import contextlib
-import errno
+import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 import structlog
-from aiohttp import web
 from aioprometheus import collectors
-from aioprometheus.renderer import render
+from aioprometheus.formats.text import TextFormatter
 
-from libs.core.errors import InUse, InvalidRequest
+from libs.ops.sources import Source
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +27,6 @@ _LONGEST_VALUE = 256
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_MAX_PORT = 65535
 
 Read = Callable[[], Mapping[tuple[str, ...], float]]
 
@@ -92,12 +89,10 @@ class Histogram:
         self._inner.observe(self._labels.of(values), float(value))
 
 
-class _ReadGauge(collectors.Gauge):
-    """A gauge whose numbers are read when they are scraped."""
+class _Read(collectors.Collector):
+    """What has its numbers read when it is scraped."""
 
-    def __init__(self, name: str, text: str, registry: collectors.Registry) -> None:
-        super().__init__(name, text, registry=registry)
-        self.read: Callable[[], list[tuple[dict[str, str], float]]] = list
+    read: Callable[[], list[tuple[dict[str, str], float]]] = list
 
     def get_all(self) -> list[tuple[dict[str, str], float]]:  # type: ignore[override] # narrower
         try:
@@ -107,49 +102,78 @@ class _ReadGauge(collectors.Gauge):
             return []
 
 
+class _ReadGauge(_Read, collectors.Gauge):
+    pass
+
+
+class _ReadCounter(_Read, collectors.Counter):
+    pass
+
+
 class Metrics:
     """The metrics of one process; nothing is shared with another of these."""
 
     def __init__(self) -> None:
         self._registry = collectors.Registry()
+        self._formatter = TextFormatter()
+        self._sources: list[Source] = []
 
-    def counter(self, name: str, text: str, labels: Sequence[str] = ()) -> Counter:
+    def counter(
+        self, name: str, text: str, labels: Sequence[str] = (), *, namespace: str = NAMESPACE
+    ) -> Counter:
         """Add a counter; without labels it is 0 from the start.
 
         Args:
             name: without the namespace, and ending in `_total` as Prometheus asks.
             text: what it counts.
             labels: the names of its labels.
+            namespace: what its name begins with.
 
         Raises:
             ValueError: there is a metric of that name, or it is no name.
         """
-        if not name.endswith("_total"):
-            raise ValueError(f"the name of a counter must end in _total: {name}")
-        inner = collectors.Counter(_name(name), escape_help(text), registry=self._registry)
+        inner = collectors.Counter(
+            _counter_name(name, namespace), escape_help(text), registry=self._registry
+        )
         counter = Counter(inner, _Labels(labels))
         if not labels:
             counter.add(by=0)
         return counter
 
-    def gauge(self, name: str, text: str, labels: Sequence[str] = ()) -> Gauge:
+    def gauge(
+        self, name: str, text: str, labels: Sequence[str] = (), *, namespace: str = NAMESPACE
+    ) -> Gauge:
         """Add a gauge.
 
         Raises:
             ValueError: there is a metric of that name, or it is no name.
         """
-        inner = collectors.Gauge(_name(name), escape_help(text), registry=self._registry)
+        inner = collectors.Gauge(_name(name, namespace), escape_help(text), registry=self._registry)
         return Gauge(inner, _Labels(labels))
 
-    def read_gauge(self, name: str, text: str, labels: Sequence[str], read: Read) -> None:
+    def read_gauge(
+        self, name: str, text: str, labels: Sequence[str], read: Read, *, namespace: str = NAMESPACE
+    ) -> None:
         """Add a gauge whose numbers are read, by label values, whenever they are scraped.
 
         Raises:
             ValueError: there is a metric of that name, or it is no name.
         """
-        known = _Labels(labels)
-        inner = _ReadGauge(_name(name), escape_help(text), self._registry)
-        inner.read = lambda: [(known.of(values), number) for values, number in read().items()]
+        inner = _ReadGauge(_name(name, namespace), escape_help(text), registry=self._registry)
+        inner.read = _labelled(_Labels(labels), read)
+
+    def read_counter(
+        self, name: str, text: str, labels: Sequence[str], read: Read, *, namespace: str = NAMESPACE
+    ) -> None:
+        """Add a counter that somebody else keeps, read whenever it is scraped.
+
+        Raises:
+            ValueError: there is a metric of that name, or it is no name.
+        """
+        inner = _ReadCounter(
+            _counter_name(name, namespace), escape_help(text), registry=self._registry
+        )
+        inner.read = _labelled(_Labels(labels), read)
 
     def histogram(
         self,
@@ -157,6 +181,8 @@ class Metrics:
         text: str,
         labels: Sequence[str] = (),
         buckets: Sequence[float] = SECONDS,
+        *,
+        namespace: str = NAMESPACE,
     ) -> Histogram:
         """Add a histogram.
 
@@ -165,6 +191,7 @@ class Metrics:
             text: what is measured.
             labels: the names of its labels.
             buckets: upper bounds, in order; infinity is added.
+            namespace: what its name begins with.
 
         Raises:
             ValueError: there is a metric of that name, or it is no name, or the bounds are in no
@@ -173,20 +200,79 @@ class Metrics:
         if not buckets or list(buckets) != sorted(set(buckets)) or "le" in labels:
             raise ValueError(f"not the buckets and labels of a histogram: {buckets}, {labels}")
         inner = collectors.Histogram(
-            _name(name), escape_help(text), registry=self._registry, buckets=tuple(buckets)
+            _name(name, namespace),
+            escape_help(text),
+            registry=self._registry,
+            buckets=tuple(buckets),
         )
         return Histogram(inner, _Labels(labels))
 
+    def on_scrape(
+        self,
+        collect: Callable[[], Awaitable[None]],
+        *,
+        cache_seconds: float,
+        timeout_seconds: float,
+    ) -> None:
+        """Have something read anew before a scrape: what has to be asked of somebody else.
+
+        Args:
+            collect: reads it, and keeps what it read for gauges to show. It has a limit of its
+                own, and what it could not read it shows no more.
+            cache_seconds: how long what was read is good enough for further scrapes.
+            timeout_seconds: how long a scrape waits for it; it goes on, for the next one.
+        """
+        self._sources.append(Source(collect, cache_seconds, timeout_seconds))
+
+    async def collect(self) -> None:
+        """Read anew what has to be asked of others, as far as that is done in time."""
+        await asyncio.gather(*(source.refresh() for source in self._sources))
+
+    async def aclose(self) -> None:
+        """End what is still being asked of others."""
+        for source in self._sources:
+            await source.aclose()
+
     def render(self) -> tuple[bytes, str]:
         """Return all metrics as text, and its content type."""
-        content, headers = render(self._registry, [])
-        return content, headers["Content-Type"]
+        return _joined(list(self._blocks())), self.content_type
+
+    async def render_in_turns(self) -> tuple[bytes, str]:
+        """Do the same, and let others have their turn on the event loop in between."""
+        blocks = []
+        for block in self._blocks():
+            blocks.append(block)
+            await asyncio.sleep(0)
+        return _joined(blocks), self.content_type
+
+    @property
+    def content_type(self) -> str:
+        """What `render` makes."""
+        return self._formatter.get_headers()["Content-Type"]
+
+    def _blocks(self) -> Iterator[str]:
+        for collector in list(self._registry.get_all()):
+            yield self._formatter.marshall_collector(collector)
 
 
-def _name(name: str) -> str:
+def _joined(blocks: list[str]) -> bytes:
+    return "\n".join([*sorted(blocks), ""]).encode()
+
+
+def _labelled(labels: _Labels, read: Read) -> Callable[[], list[tuple[dict[str, str], float]]]:
+    return lambda: [(labels.of(values), number) for values, number in read().items()]
+
+
+def _counter_name(name: str, namespace: str) -> str:
+    if not name.endswith("_total"):
+        raise ValueError(f"the name of a counter must end in _total: {name}")
+    return _name(name, namespace)
+
+
+def _name(name: str, namespace: str) -> str:
     if not _NAME.fullmatch(name):
         raise ValueError(f"not the name of a metric: {name}")
-    return NAMESPACE + name
+    return namespace + name
 
 
 def escape_value(value: str) -> str:
@@ -200,62 +286,3 @@ def escape_help(text: str) -> str:
     """Return a help text as the text format wants it: on one line."""
     plain = text.encode(errors="replace").decode()
     return _CONTROL.sub(" ", plain.replace("\\", r"\\").replace("\n", r"\n"))
-
-
-# The endpoint
-
-
-def parse_listen(text: str) -> tuple[str, int]:
-    """Return host and port of an address to listen at: `0.0.0.0:9809`, `[::]:9809` or `:9809`.
-
-    Raises:
-        InvalidRequest: it is no such address.
-    """
-    host, colon, port = text.rpartition(":")
-    bare = host.removeprefix("[").removesuffix("]")
-    if not colon or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > _MAX_PORT:
-        raise InvalidRequest("an address to listen at must be HOST:PORT, such as 0.0.0.0:9809")
-    if ":" in bare and host != f"[{bare}]":
-        raise InvalidRequest("an IPv6 address to listen at must be in brackets, as in [::]:9809")
-    return bare, int(port)
-
-
-@contextlib.asynccontextmanager
-async def open_metrics(metrics: Metrics, address: str) -> AsyncIterator[tuple[str, int]]:
-    """Serve `GET /metrics` until the block ends; yield host and port that are listened at.
-
-    Args:
-        metrics: what is served.
-        address: host and port, as `parse_listen` reads them; port 0 takes any that is free.
-
-    Raises:
-        InvalidRequest: it is no such address, or none of this host.
-        InUse: somebody listens there.
-    """
-    host, port = parse_listen(address)
-
-    async def serve(_: web.Request) -> web.Response:
-        content, kind = metrics.render()
-        return web.Response(body=content, headers={"Content-Type": kind})
-
-    application = web.Application()
-    application.router.add_get("/metrics", serve)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        await _listen(runner, host, port)
-        bound = runner.addresses[0]
-        log.info("metrics", host=bound[0], port=bound[1])
-        yield bound[0], bound[1]
-    finally:
-        await runner.cleanup()
-
-
-async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
-    try:
-        await web.TCPSite(runner, host or None, port).start()
-    except OSError as error:
-        problem = f"metrics cannot be served at {host or '*'}:{port}"
-        if error.errno == errno.EADDRINUSE:
-            raise InUse(f"{problem}: somebody else listens there", detail=str(error)) from error
-        raise InvalidRequest(f"{problem}: it is no address here", detail=str(error)) from error

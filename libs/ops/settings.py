@@ -1,12 +1,15 @@
 """Settings: a frozen dataclass becomes flags, environment variables and a checked value.
 
-Each field is a setting: `rds_address` is the flag `--rds-address` and the variable
-`RDS_CSI_RDS_ADDRESS`; the flag wins. Whatever is wrong is reported at once, not one by one.
+Each field is a setting: `rds_address` is the flag `--rds-address`, the variable
+`RDS_CSI_RDS_ADDRESS`, and `rds-address` in the file that `--config-file` names. The flag wins over
+the variable, and that over the file. Whatever is wrong is reported at once, not one by one.
 """
 
 import argparse
 import dataclasses
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from libs.core.errors import RdsCsiError
@@ -14,6 +17,7 @@ from libs.core.errors import RdsCsiError
 T = TypeVar("T")
 
 PREFIX = "RDS_CSI_"
+CONFIG_FILE = "--config-file"
 
 
 class SettingsError(RdsCsiError):
@@ -28,12 +32,15 @@ def setting(
     text: str,
     parse: Callable[[str], Any],
     default: Any = dataclasses.MISSING,  # noqa: ANN401
+    *,
+    live: bool = False,
 ) -> Any:  # noqa: ANN401 (a field of any type, as dataclasses.field itself)
     """Declare a field as a setting: its help text, its parser and its default.
 
-    The parser raises ValueError or RdsCsiError with a sentence that says the rule.
+    The parser raises ValueError or RdsCsiError with a sentence that says the rule. A setting that
+    is `live` is in force as soon as the settings file says something else.
     """
-    return dataclasses.field(default=default, metadata={"help": text, "parse": parse})
+    return dataclasses.field(default=default, metadata={"help": text, "parse": parse, "live": live})
 
 
 def integer(minimum: int, maximum: int) -> Callable[[str], int]:
@@ -112,11 +119,17 @@ def _parser(kind: type[Any], program: Program) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         program.name,
         description=program.about,
-        epilog=f"Every flag can be given as {PREFIX}<NAME> in the environment; the flag wins.",
+        epilog=f"Every flag can be given as {PREFIX}<NAME> in the environment, or without its "
+        "dashes in the settings file; the flag wins, and then the environment.",
     )
     parser.add_argument("--version", action="version", version=f"{program.name} {program.version}")
     parser.add_argument(
         "--check-config", action="store_true", help="check the settings, print them, and exit"
+    )
+    parser.add_argument(
+        CONFIG_FILE,
+        metavar="PATH",
+        help=f"TOML file with settings, such as log-level = 'debug' ({variable('config_file')})",
     )
     for field in dataclasses.fields(kind):
         required = field.default is dataclasses.MISSING
@@ -150,10 +163,12 @@ def load(
     arguments = _parser(kind, program).parse_args(argv)
     values: dict[str, Any] = {}
     problems: list[str] = []
+    path = arguments.config_file or environ.get(variable("config_file"))
+    stored = _read_file(kind, Path(path), problems) if path else {}
     for field in dataclasses.fields(kind):  # type: ignore[arg-type] # a dataclass, by contract
         given = getattr(arguments, field.name)
         if given is None:
-            given = environ.get(variable(field.name))
+            given = environ.get(variable(field.name), stored.get(field.name))
         if given is None:
             if field.default is dataclasses.MISSING:
                 problems.append(f"{flag(field.name)} ({variable(field.name)}) is required")
@@ -173,6 +188,56 @@ def load(
         lines = str(error).splitlines()
         problems += [line for line in lines if line.split(" ", 1)[0] not in named]
     raise SettingsError(problems)
+
+
+def _read_file(kind: type[Any], path: Path, problems: list[str]) -> dict[str, str]:
+    try:
+        content = tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        problems.append(f"{CONFIG_FILE}: {path} cannot be read: {error}")
+        return {}
+    known = {field.name for field in dataclasses.fields(kind)}
+    stored = {}
+    for key, value in content.items():
+        name = key.replace("-", "_")
+        text = _as_text(value)
+        if name not in known:
+            problems.append(f"{CONFIG_FILE}: {path}: {key} is no setting of this service")
+        elif text is None:
+            problems.append(f"{CONFIG_FILE}: {path}: {key} must be a text, a number or a list")
+        else:
+            stored[name] = text
+    return stored
+
+
+def _as_text(value: object) -> str | None:
+    """Return what a flag would say; None for what no flag can."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        parts = [_as_text(part) for part in value]
+        return None if None in parts else ",".join(str(part) for part in parts)
+    return str(value) if isinstance(value, str | int | float) else None
+
+
+def live_changes(old: object, new: object) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Compare two readings of the same settings.
+
+    Returns:
+        The live ones that differ, by name, with their new values; and the flags of those that
+        differ and need a restart.
+    """
+    live: dict[str, Any] = {}
+    others = []
+    for field in dataclasses.fields(old):  # type: ignore[arg-type] # by contract
+        value = getattr(new, field.name)
+        if value == getattr(old, field.name):
+            continue
+        if field.metadata["live"]:
+            live[field.name] = value
+        else:
+            others.append(flag(field.name))
+    return live, tuple(others)
 
 
 def describe(settings: object) -> str:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from libs.core.ids import NodeId, VolumeId
+from libs.core.security import SecurityEvent
 from libs.csikit.calls import note
 from libs.csikit.counts import CallCounts
 from libs.csikit.keylock import KeyedTasks
@@ -121,7 +122,7 @@ class AdminServicer(admin.ControllerAdminBase):
             lambda: repairer.detach(pair.volume, pair.node, pair.claim),
         )
         answer = answers.render_detached(pair.volume, pair.node, done)
-        note(done=answer.summary)
+        note(done=answer.summary, security=SecurityEvent.FORCED_DETACH.value)
         return answer
 
     async def fence(self, message: admin.FenceRequest) -> admin.FenceResponse:
@@ -133,7 +134,7 @@ class AdminServicer(admin.ControllerAdminBase):
             lambda: repairer.fence(pair.volume, pair.node, pair.claim),
         )
         answer = answers.render_fenced(pair.volume, pair.node, done)
-        note(done=answer.summary)
+        note(done=answer.summary, security=SecurityEvent.FENCED.value)
         return answer
 
     async def unfence(self, message: admin.UnfenceRequest) -> admin.UnfenceResponse:
@@ -144,7 +145,7 @@ class AdminServicer(admin.ControllerAdminBase):
             await self._keys(pair.volume), lambda: repairer.unfence(pair.volume, pair.node)
         )
         answer = answers.render_unfenced(pair.volume, pair.node, done)
-        note(done=answer.summary)
+        note(done=answer.summary, security=SecurityEvent.ADMITTED.value)
         return answer
 
     async def delete_orphan(self, message: admin.DeleteOrphanRequest) -> admin.DeleteOrphanResponse:

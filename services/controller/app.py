@@ -3,36 +3,44 @@
 import asyncio
 import contextlib
 import os
+import socket
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import structlog
 
 from libs.core.errors import RdsCsiError
 from libs.core.version import __version__
-from libs.csikit.calls import Calls
+from libs.csikit.calls import Calls, Observers
 from libs.csikit.counts import CallCounts
 from libs.csikit.identity import IdentityServicer, online_expansion, service
 from libs.csikit.keylock import open_keyed_tasks
 from libs.csikit.lifetime import wait_for_signal
 from libs.csikit.server import open_admin_server, open_server
 from libs.kube.client import open_kube
+from libs.kube.events import open_events
+from libs.ops.calls import AdminCalls, VolumeOperations
+from libs.ops.health import Progress
 from libs.ops.logs import configure_logging
 from libs.ops.settings import Program, SettingsError, describe, load
-from libs.rdsclient.batch import BatchLimits
-from libs.rdsclient.client import open_rds
-from libs.rdsclient.config import RdsConfig
+from libs.ops.telemetry import Telemetry, open_live_settings, open_telemetry
+from libs.rdsclient.client import RdsClient, open_rds
 from protos.gen.csi import v1 as csi
 from services.controller.adapters.cluster import ClusterOptions, open_kube_cluster
+from services.controller.adapters.counts import ControllerCounts
 from services.controller.adapters.memory import MemoryCluster
 from services.controller.adapters.registry import KubeRegistry
+from services.controller.adapters.telling import open_teller
+from services.controller.adapters.witnesses import SecurityLog, Witnesses
 from services.controller.admin import AdminServicer, Parts
 from services.controller.config import ControllerSettings
-from services.controller.ports import Cluster, Registry
+from services.controller.ports import Cluster, Registry, Witness
 from services.controller.servicer import ControllerServicer, Unit
-from services.controller.sites import Site, Sites, parse_sites
+from services.controller.servicer import Parts as CsiParts
+from services.controller.sites import Site, Sites
+from services.controller.startup import check_files, load_sites, rds_config
 from services.controller.workflow.attach import Attacher
 from services.controller.workflow.catalog import Catalog
 from services.controller.workflow.converge import Desk
@@ -56,26 +64,40 @@ _UNHEARD_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A running controller; `admin` is where its admin API is reached, empty for nowhere."""
+    """A running controller.
+
+    Attributes:
+        admin: where its admin API is reached; empty for nowhere.
+        metrics: host and port of its metrics; None for nowhere.
+    """
 
     admin: str = ""
+    metrics: tuple[str, int] | None = None
 
 
 @contextlib.asynccontextmanager
 async def open_controller(settings: ControllerSettings) -> AsyncIterator[Running]:
     """Own a running controller: the connections to the devices, the cluster, the sockets."""
     sites = load_sites(settings)
+    telemetry = Telemetry()
+    telemetry.health.add_readiness("start", progress := Progress())
     async with contextlib.AsyncExitStack() as stack:
+        shown = await stack.enter_async_context(
+            open_telemetry(telemetry, settings, PROGRAM, socket.gethostname())
+        )
         devices = [
             (site, await stack.enter_async_context(open_rds(rds_config(site.settings))))
             for site in sites
         ]
-        cluster, registry = await stack.enter_async_context(_open_cluster(settings))
+        telemetry.health.add_readiness("devices", partial(_away, devices))
+        cluster, registry, witness = await stack.enter_async_context(
+            _open_cluster(settings, telemetry)
+        )
         tasks = await stack.enter_async_context(open_keyed_tasks(_UNHEARD_SECONDS))
         links = await stack.enter_async_context(open_links(devices))
         desks = [(site, Desk(device, site)) for site, device in devices]
         units = [
-            Unit(site, Volumes(desk, cluster, site), Attacher(desk, cluster, site))
+            Unit(site, Volumes(desk, cluster, site), Attacher(desk, cluster, site, witness))
             for site, desk in desks
         ]
         for site in sites:
@@ -87,30 +109,48 @@ async def open_controller(settings: ControllerSettings) -> AsyncIterator[Running
         }
         stock = Stocktaker(devices, cluster, registry)
         parts = Parts(sites, repairers, stock, links, devices, catalog, cluster, tasks, counts)
-        running = await stack.enter_async_context(_serve_admin(settings, parts))
+        admin = await stack.enter_async_context(_serve_admin(settings, parts, telemetry))
         services = (
             IdentityServicer(
                 settings.driver_name,
                 _plugin_capabilities(sites),
                 ready=lambda: any(device.is_ready for _, device in devices),
             ),
-            ControllerServicer(sites, units, catalog, cluster, tasks),
+            ControllerServicer(CsiParts(sites, units, catalog, cluster, tasks, witness)),
         )
-        calls = Calls(observer=counts)
-        drain = settings.drain_seconds
+        operations = VolumeOperations(telemetry.metrics)
+        calls = Calls(observer=Observers(counts, operations))
+        operations.show_in_flight(lambda: calls.in_flight)
         await stack.enter_async_context(
-            open_server(services, settings.csi_endpoint, calls, drain_seconds=drain)
+            open_server(
+                services,
+                settings.csi_endpoint,
+                calls,
+                drain_seconds=settings.drain_seconds,
+                is_ready=telemetry.health.is_ready,
+            )
         )
-        yield running
+        progress.done()
+        yield Running(admin, shown)
+
+
+def _away(devices: Sequence[tuple[Site, RdsClient]]) -> str:
+    """Say which devices are away, where all of them are."""
+    if any(device.is_ready for _, device in devices):
+        return ""
+    return "no device is reached: " + ", ".join(site.name for site, _ in devices)
 
 
 @contextlib.asynccontextmanager
-async def _serve_admin(settings: ControllerSettings, parts: Parts) -> AsyncIterator[Running]:
+async def _serve_admin(
+    settings: ControllerSettings, parts: Parts, telemetry: Telemetry
+) -> AsyncIterator[str]:
     exposure = settings.admin
     if exposure.address is None:
-        yield Running()
+        yield ""
         return
-    calls = Calls(observer=parts.counts, allowed=exposure.allowed)
+    observers = Observers(parts.counts, AdminCalls(telemetry.metrics))
+    calls = Calls(observer=observers, allowed=exposure.allowed)
     async with open_admin_server(
         (AdminServicer(parts),),
         exposure.address,
@@ -119,23 +159,7 @@ async def _serve_admin(settings: ControllerSettings, parts: Parts) -> AsyncItera
         insecure=exposure.insecure,
         drain_seconds=settings.drain_seconds,
     ) as readiness:
-        yield Running(readiness.address)
-
-
-def load_sites(settings: ControllerSettings) -> Sites:
-    """Return the devices that the settings name.
-
-    Raises:
-        SettingsError: the devices file cannot be read, or something in it is wrong.
-    """
-    path = settings.rds_devices_file
-    if path is None:
-        return Sites([Site(settings)])
-    try:
-        return parse_sites(path.read_text(), settings)
-    except (OSError, ValueError) as error:
-        lines = str(error).splitlines()
-        raise SettingsError([f"--rds-devices-file: {path}: {line}" for line in lines]) from None
+        yield readiness.address
 
 
 def _plugin_capabilities(sites: Sites) -> tuple[csi.PluginCapability, ...]:
@@ -159,11 +183,14 @@ def _say_fencing(site: Site) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _open_cluster(settings: ControllerSettings) -> AsyncIterator[tuple[Cluster, Registry]]:
+async def _open_cluster(
+    settings: ControllerSettings, telemetry: Telemetry
+) -> AsyncIterator[tuple[Cluster, Registry, Witness]]:
+    counts = ControllerCounts(telemetry.metrics)
     if settings.attachments == "memory":
         log.warning("attachments are kept in memory and forgotten when this process ends")
         memory = MemoryCluster(dict(settings.known_nodes))
-        yield memory, memory
+        yield memory, memory, Witnesses(counts, SecurityLog())
         return
     options = ClusterOptions(
         driver=settings.driver_name,
@@ -175,70 +202,27 @@ async def _open_cluster(settings: ControllerSettings) -> AsyncIterator[tuple[Clu
         open_kube(settings.kubeconfig, os.environ) as kube,
         open_kube_cluster(kube, options) as cluster,
         contextlib.aclosing(KubeRegistry(kube, settings.driver_name, cluster)) as registry,
+        open_events(kube, PROGRAM.name, socket.gethostname()) as events,
+        open_teller(events, kube, cluster.holdings.objects_of) as teller,
     ):
-        yield cluster, registry
+        counts.show(cluster.holdings)
+        telemetry.health.add_readiness("cluster", cluster.holdings.problem)
+        yield cluster, registry, Witnesses(counts, SecurityLog(), teller)
 
 
-def rds_config(settings: ControllerSettings) -> RdsConfig:
-    """Return how to reach the device."""
-    return RdsConfig(
-        host=settings.rds_address,
-        port=settings.rds_port,
-        user=settings.rds_user,
-        host_key_file=settings.rds_host_key_file,
-        check_host_key=settings.rds_check_host_key,
-        key_file=settings.rds_key_file,
-        password_file=settings.rds_password_file,
-        max_sessions=settings.rds_max_sessions,
-        command_timeout=settings.rds_command_timeout,
-        batch=BatchLimits(commands=settings.rds_batch_commands),
-    )
-
-
-def check_files(settings: ControllerSettings) -> None:
-    """Check that the files that the settings name, for each device, can be read.
-
-    Raises:
-        SettingsError: with every one that cannot.
-    """
-    problems: dict[str, None] = {}
-    for site in load_sites(settings):
-        own = site.settings
-        files = {
-            "--admin-tls-cert": own.admin_tls_cert,
-            "--admin-tls-key": own.admin_tls_key,
-            "--admin-tls-ca": own.admin_tls_ca,
-            "--rds-host-key-file": own.rds_host_key_file,
-            "--rds-key-file": own.rds_key_file,
-            "--rds-password-file": own.rds_password_file,
-        }
-        problems |= {
-            p: None for flag, path in files.items() if path and (p := _problem(flag, path))
-        }
-    if problems:
-        raise SettingsError(list(problems))
-
-
-def _problem(flag: str, path: Path) -> str:
-    try:
-        path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        return f"{flag}: {path} cannot be read: {error}"
-    return ""
-
-
-async def _serve(settings: ControllerSettings) -> None:
+async def _serve(settings: ControllerSettings, reread: Callable[[], ControllerSettings]) -> None:
     # From the first moment: as process 1 of a container Python ignores SIGTERM without a handler.
     told = asyncio.create_task(wait_for_signal())
     await asyncio.sleep(0)
-    async with open_controller(settings):
+    async with open_live_settings(settings, reread), open_controller(settings):
         log.info("ending", signal=await told)
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run a controller until it is told to end; return the exit code."""
     try:
-        settings, only_check = load(ControllerSettings, argv, environ, PROGRAM)
+        read = partial(load, ControllerSettings, argv, environ, PROGRAM)
+        settings, only_check = read()
         check_files(settings)
     except SettingsError as error:
         sys.stderr.write(f"{PROGRAM.name}: {error}\n")
@@ -249,7 +233,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         return 0
     configure_logging(settings.log_level, settings.log_format)
     try:
-        asyncio.run(_serve(settings))
+        asyncio.run(_serve(settings, lambda: read()[0]))
     except RdsCsiError as error:
         log.error("cannot start", error=error.message, detail=error.detail)  # noqa: TRY400 (a sentence, not a trace)
         return 1

@@ -11,6 +11,7 @@ from libs.core.size import GIB, MAX_BYTES, TIB, round_down
 from libs.csikit.endpoint import TcpAddress
 from libs.csikit.exposure import Exposure, parse_names, parse_optional_address
 from libs.ops.settings import choice, flag, integer, pairs, seconds, setting, switch, variable
+from libs.ops.telemetry import TelemetrySettings
 
 MAX_OVERCOMMIT = 100
 
@@ -30,7 +31,7 @@ def _overcommit(text: str) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ControllerSettings:
+class ControllerSettings(TelemetrySettings):
     """Every setting of the controller; `libs.ops.settings` makes flags and variables of them.
 
     With several devices there is one of these for each, alike but for what is the device's own.
@@ -178,10 +179,6 @@ class ControllerSettings:
     drain_seconds: float = setting(
         "how long calls in hand may take to finish at shut-down", seconds(0, 600), 30.0
     )
-    log_level: str = setting(
-        "least severe level to log", choice("debug", "info", "warning", "error"), "info"
-    )
-    log_format: str = setting("log lines for machines or people", choice("json", "console"), "json")
 
     @property
     def admin(self) -> Exposure:

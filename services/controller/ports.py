@@ -16,6 +16,7 @@ from libs.rdsclient.model import (
     Storage,
 )
 from libs.rdsclient.state import LinkStatus
+from services.controller.happenings import Happening
 
 
 class Device(Protocol):
@@ -192,6 +193,20 @@ class KnownClaim:
     released: bool = False
     name: str = ""
     volume_known: bool = True
+
+
+class Witness(Protocol):
+    """Who is told of what happens to volumes. Never waits, and its failures are its own."""
+
+    def saw(self, what: Happening) -> None:
+        """Take note of what happened."""
+
+
+class NoWitness:
+    """Takes note of nothing."""
+
+    def saw(self, what: Happening) -> None:
+        """Do nothing."""
 
 
 class Registry(Protocol):

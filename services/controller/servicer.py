@@ -1,6 +1,6 @@
 """The CSI Controller service: parse, hand over, render. About five lines an RPC."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from libs.core.errors import (
@@ -16,7 +16,8 @@ from libs.csikit.capability import parse_capabilities
 from libs.csikit.keylock import KeyedTasks
 from protos.gen.csi import v1 as csi
 from services.controller import answers
-from services.controller.ports import Cluster
+from services.controller.happenings import NotProvided
+from services.controller.ports import Cluster, Witness
 from services.controller.requests import parameters, snapshots, volumes
 from services.controller.sites import Site, Sites
 from services.controller.workflow.attach import Attacher
@@ -52,22 +53,37 @@ class Unit:
     attacher: Attacher
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the service is made of.
+
+    Attributes:
+        sites: the devices.
+        units: what serves each.
+        catalog: lists volumes and snapshots.
+        cluster: who has which volume.
+        tasks: runs changes one at a time per volume.
+        witness: is told of what happens.
+    """
+
+    sites: Sites
+    units: Sequence[Unit]
+    catalog: Catalog
+    cluster: Cluster
+    tasks: KeyedTasks
+    witness: Witness
+
+
 class ControllerServicer(csi.ControllerBase):
     """CSI Controller. Calls that change a volume run one at a time per volume."""
 
-    def __init__(
-        self,
-        sites: Sites,
-        units: Iterable[Unit],
-        catalog: Catalog,
-        cluster: Cluster,
-        tasks: KeyedTasks,
-    ) -> None:
-        self._sites = sites
-        self._units: Mapping[str, Unit] = {unit.site.suffix: unit for unit in units}
-        self._catalog = catalog
-        self._cluster = cluster
-        self._tasks = tasks
+    def __init__(self, parts: Parts) -> None:
+        self._sites = parts.sites
+        self._witness = parts.witness
+        self._units: Mapping[str, Unit] = {unit.site.suffix: unit for unit in parts.units}
+        self._catalog = parts.catalog
+        self._cluster = parts.cluster
+        self._tasks = parts.tasks
 
     def _of(self, item: VolumeId | SnapshotId) -> Unit:
         return self._units[self._sites.of_suffix(item.device).suffix]
@@ -95,6 +111,14 @@ class ControllerServicer(csi.ControllerBase):
 
     async def create_volume(self, message: csi.CreateVolumeRequest) -> csi.CreateVolumeResponse:
         """Provide a volume."""
+        try:
+            return await self._create(message)
+        except RdsCsiError as error:
+            claim = parameters.read_claim(message.parameters)
+            self._witness.saw(NotProvided(message.name, claim, error))
+            raise
+
+    async def _create(self, message: csi.CreateVolumeRequest) -> csi.CreateVolumeResponse:
         site, wanted = volumes.parse_create(message, self._sites)
         if "rds" not in message.parameters and wanted.source is None:
             await self._catalog.check_nowhere_else(wanted.volume)

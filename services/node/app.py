@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -26,9 +27,11 @@ from libs.nvmeof.mountinfo import Mount
 from libs.nvmeof.offload import Offload
 from libs.nvmeof.usage import Subject, read_users
 from libs.nvmeof.usage_proc import list_hidden
+from libs.ops.calls import VolumeOperations
+from libs.ops.health import Progress
 from libs.ops.logs import configure_logging
-from libs.ops.metrics import Metrics, open_metrics
 from libs.ops.settings import Program, SettingsError, describe, load
+from libs.ops.telemetry import Telemetry, open_live_settings, open_telemetry
 from protos.gen.csi import v1 as csi
 from services.node.adapters.cluster import NoCluster, open_kube_cluster
 from services.node.adapters.counts import NodeCounts
@@ -73,8 +76,12 @@ async def open_node(
         cluster: the cluster; that of the settings where it is left out.
         environ: where a pod learns how to reach the cluster.
     """
+    telemetry = Telemetry()
+    telemetry.health.add_readiness("start", progress := Progress())
     async with contextlib.AsyncExitStack() as stack:
-        metrics = Metrics()
+        await stack.enter_async_context(
+            open_telemetry(telemetry, settings, PROGRAM, settings.node_id.text)
+        )
         found, host_nqn = (
             (fabrics, None)
             if fabrics is not None
@@ -89,7 +96,7 @@ async def open_node(
             offload=offload,
             records=await open_records(settings.state_directory),
             cluster=cluster,
-            counts=NodeCounts(metrics),
+            counts=NodeCounts(telemetry.metrics),
             find_users=find_visible_users if settings.fabrics == "loop" else find_users,
             check_seconds=settings.check_seconds,
             boot=await read_boot_id(),
@@ -98,14 +105,13 @@ async def open_node(
             stack.push_async_callback(_end, asyncio.create_task(_announce(cluster, host_nqn)))
         if settings.clean_up:
             await clean_up(desk)
-        if settings.metrics_address:
-            await stack.enter_async_context(open_metrics(metrics, settings.metrics_address))
-        await _serve_calls(stack, settings, desk)
+        await _serve_calls(stack, settings, desk, telemetry)
+        progress.done()
         yield desk
 
 
 async def _serve_calls(
-    stack: contextlib.AsyncExitStack, settings: NodeSettings, desk: Desk
+    stack: contextlib.AsyncExitStack, settings: NodeSettings, desk: Desk, telemetry: Telemetry
 ) -> None:
     tasks = await stack.enter_async_context(open_keyed_tasks(_UNHEARD_SECONDS))
     guard = Guard(desk.cluster)
@@ -125,8 +131,17 @@ async def _serve_calls(
             tasks=tasks,
         ),
     )
+    operations = VolumeOperations(telemetry.metrics)
+    calls = Calls(observer=operations)
+    operations.show_in_flight(lambda: calls.in_flight)
     await stack.enter_async_context(
-        open_server(services, settings.csi_endpoint, Calls(), drain_seconds=settings.drain_seconds)
+        open_server(
+            services,
+            settings.csi_endpoint,
+            calls,
+            drain_seconds=settings.drain_seconds,
+            is_ready=telemetry.health.is_ready,
+        )
     )
 
 
@@ -218,18 +233,21 @@ def check_directories(settings: NodeSettings) -> None:
         raise SettingsError(problems)
 
 
-async def _serve(settings: NodeSettings, environ: Mapping[str, str]) -> None:
+async def _serve(
+    settings: NodeSettings, environ: Mapping[str, str], reread: Callable[[], NodeSettings]
+) -> None:
     # From the first moment: as process 1 of a container Python ignores SIGTERM without a handler.
     told = asyncio.create_task(wait_for_signal())
     await asyncio.sleep(0)
-    async with open_node(settings, environ=environ):
+    async with open_live_settings(settings, reread), open_node(settings, environ=environ):
         log.info("ending", signal=await told)
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run a node plugin until it is told to end; return the exit code."""
     try:
-        settings, only_check = load(NodeSettings, argv, environ, PROGRAM)
+        read = partial(load, NodeSettings, argv, environ, PROGRAM)
+        settings, only_check = read()
         check_directories(settings)
     except SettingsError as error:
         sys.stderr.write(f"{PROGRAM.name}: {error}\n")
@@ -239,7 +257,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         return 0
     configure_logging(settings.log_level, settings.log_format)
     try:
-        asyncio.run(_serve(settings, environ))
+        asyncio.run(_serve(settings, environ, lambda: read()[0]))
     except RdsCsiError as error:
         log.error("cannot start", error=error.message, detail=error.detail)  # noqa: TRY400 (a sentence, not a trace)
         return 1

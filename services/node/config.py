@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 
 from libs.core.ids import NodeId, parse_driver_name, parse_nqn_prefix
 from libs.ops.settings import choice, integer, pairs, seconds, setting, switch
+from libs.ops.telemetry import TelemetrySettings
 
 
 def _prefixes(text: str) -> tuple[str, ...]:
@@ -22,7 +23,7 @@ def _directory(text: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NodeSettings:
+class NodeSettings(TelemetrySettings):
     """Every setting of the node plugin; `libs.ops.settings` makes flags and variables of them."""
 
     node_id: NodeId = setting("name of this node's Node object", NodeId.parse)
@@ -79,19 +80,12 @@ class NodeSettings:
     )
     csi_endpoint: str = setting("socket to serve CSI on", str, "unix:///csi/csi.sock")
     driver_name: str = setting("name of the CSI driver", parse_driver_name, "rds.csi.srvlab.io")
-    metrics_address: str = setting(
-        "address to serve metrics on, as HOST:PORT; empty for none", str, ""
-    )
     clean_up: bool = setting(
         "whether connections that nothing needs are removed at the start", switch, default=True
     )
     drain_seconds: float = setting(
         "how long calls in hand may take to finish at shut-down", seconds(0, 600), 30.0
     )
-    log_level: str = setting(
-        "least severe level to log", choice("debug", "info", "warning", "error"), "info"
-    )
-    log_format: str = setting("log lines for machines or people", choice("json", "console"), "json")
 
     def __post_init__(self) -> None:
         if self.fabrics == "loop" and self.loop_directory is None:

@@ -26,8 +26,9 @@ from libs.kube.events import open_events
 from libs.kube.lease import Election, open_election
 from libs.kube.leasing import LeaseOptions
 from libs.ops.logs import configure_logging
-from libs.ops.metrics import Metrics, open_metrics
+from libs.ops.metrics import Metrics
 from libs.ops.settings import Program, SettingsError, describe, flag, load
+from libs.ops.web import open_web
 from services.reconciler.adapters.clock import SteadyClock
 from services.reconciler.adapters.cluster import KubeCluster, open_kube_cluster
 from services.reconciler.adapters.controller import AdminController
@@ -115,7 +116,7 @@ async def open_reconciler(
         )
         bound = None
         if settings.metrics_address:
-            bound = await stack.enter_async_context(open_metrics(metrics, settings.metrics_address))
+            bound = await stack.enter_async_context(open_web(metrics, settings.metrics_address))
         admin = await _serve_admin(stack, settings, parts)
         yield Running(parts.identity, admin, bound)
 

@@ -28,6 +28,7 @@ from libs.kube.errors import NotServed
 from libs.kube.machines import machine_of_claim
 from libs.kube.watched import Watched, open_watched
 from services.controller.adapters.annotations import Annotator
+from services.controller.adapters.holdings import Holdings
 from services.controller.adapters.shared import Shared
 from services.controller.adapters.verdicts import Verdicts
 from services.controller.ports import Attachment, Grant, Node
@@ -83,6 +84,7 @@ class KubeCluster:
         )
         self._listing = Shared(self._list)
         self._verdicts = Verdicts(options.handover_seconds)
+        self.holdings = Holdings(self._attachments, self._volumes, self._verdicts)
         self._annotator = Annotator(kube, driver) if options.annotate else None
 
     @contextlib.asynccontextmanager

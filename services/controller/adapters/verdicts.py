@@ -18,6 +18,10 @@ class Verdicts:
     external-attacher has recorded it, and what was taken back no longer counts before it has
     removed the VolumeAttachment.
 
+    Attributes:
+        handovers: how often a claim did not count, to the good of who asked, that the cluster
+            still had as attached.
+
     Args:
         handover: for how many seconds a claim that was taken back does not count.
     """
@@ -26,14 +30,19 @@ class Verdicts:
         self._handover = handover
         self._granted: dict[str, tuple[str, str]] = {}
         self._released: dict[str, float] = {}
+        self.handovers = 0
 
     def judged(self, claims: Iterable[Claim], asking: str = "") -> tuple[Attachment, ...]:
         """Return claims as they count now. Who asks claims, whatever was taken back before."""
-        return tuple(
-            self.judge(claim)
-            for claim in claims
-            if claim.node == asking or not self.is_released(claim)
-        )
+        counted, passed_over = [], 0
+        for claim in claims:
+            if claim.node == asking or not self.is_released(claim):
+                counted.append(self.judge(claim))
+            elif claim.attached:
+                passed_over += 1
+        if asking:
+            self.handovers += passed_over
+        return tuple(counted)
 
     def judge(self, claim: Claim) -> Attachment:
         """Return a claim as it counts, if it does."""

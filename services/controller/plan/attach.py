@@ -8,12 +8,14 @@ from libs.core.ids import Slot, VolumeId
 from libs.csikit.capability import BLOCK_ONLY_MODES, SHARED_READ_MODES
 from libs.rdsclient.model import SlotState
 from services.controller.plan.copies import dead_copies
+from services.controller.plan.migration import Held, check_migration
 from services.controller.plan.steps import AdmitHost, ExportDisk, Look, Step, Terms, found, managed
 from services.controller.ports import Attachment, Node
 from services.controller.requests.volumes import Publication
 
 MIGRATION_NODES = 2
 """Nodes that may hold a raw block volume at once: the two ends of a live migration."""
+
 
 NOBODY = "nqn.2014-08.org.nvmexpress:uuid:00000000-0000-0000-0000-000000000000"
 """The only host that a fenced volume admits while no node holds it: one that there is not. It is
@@ -64,17 +66,17 @@ def check_holders(wanted: Publication, held: Iterable[Attachment], now: float) -
     if not nodes:
         return
     if wanted.capability.mode not in BLOCK_ONLY_MODES:
-        raise InUse(
+        raise Held(
             f"volume {wanted.volume} is attached to {', '.join(nodes)} and cannot be attached to "
             f"{wanted.node} as well"
         )
     if len(nodes) >= MIGRATION_NODES:
-        raise InUse(
+        raise Held(
             f"volume {wanted.volume} is attached to {', '.join(nodes)}, and a live migration has "
             f"two ends: it cannot be attached to {wanted.node} as well"
         )
     if not granted:
-        _check_migration(wanted, nodes[0], own, now)
+        check_migration(wanted, nodes[0], own, now)
 
 
 def holders_beside(wanted: Publication, held: Iterable[Attachment]) -> set[str]:
@@ -87,24 +89,6 @@ def holders_beside(wanted: Publication, held: Iterable[Attachment]) -> set[str]:
         if claim.node != wanted.node.text
         and (claim.attached or (bool(own) and claim.order < min(own)))
     }
-
-
-def _check_migration(
-    wanted: Publication, source: str, own: Sequence[Attachment], now: float
-) -> None:
-    """Check that a migration to this node has not been going on for too long.
-
-    It began when the node's claim was made, which every replica reads from the same object.
-    """
-    began = min((claim.since for claim in own), default=now)
-    waited = now - began
-    if waited > wanted.migration_timeout:
-        raise InUse(
-            f"the migration of volume {wanted.volume} from {source} to {wanted.node} has taken "
-            f"{waited:.0f} s, more than migrationTimeoutSeconds ({wanted.migration_timeout}); end "
-            f"it by deleting the pod on {wanted.node} or, if the machine no longer runs there, the "
-            f"one on {source}, and migrate again"
-        )
 
 
 def is_fenced(seen: SlotState | None) -> bool:

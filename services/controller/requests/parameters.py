@@ -20,11 +20,14 @@ from libs.core.volumes import (
     parse_reconnect,
 )
 from services.controller.config import ControllerSettings
+from services.controller.happenings import ClaimName
 
 PASSWORD_KEY = "nvmePassword"  # noqa: S105 (the name of a key)
 """Key of the secret that `auth=dhchap` needs."""
 
 _SIDECAR_PREFIX = "csi.storage.k8s.io/"
+_OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
+_CLAIM_KEYS = (_SIDECAR_PREFIX + "pvc/namespace", _SIDECAR_PREFIX + "pvc/name")
 _FS_TYPE_KEYS = ("fsType", _SIDECAR_PREFIX + "fstype")
 MUTABLE_KEYS = (*RECONNECT_KEYS, "fencing", "auth")
 KNOWN_KEYS = (
@@ -79,6 +82,13 @@ class Changes:
     reconnect: Mapping[str, str]
     fenced: bool | None = None
     authenticated: bool | None = None
+
+
+def read_claim(parameters: Mapping[str, str]) -> ClaimName | None:
+    """Return the claim that a volume is for, where external-provisioner says (extra metadata)."""
+    namespace, name = (parameters.get(key, "") for key in _CLAIM_KEYS)
+    known = _OBJECT_NAME.fullmatch(namespace) and _OBJECT_NAME.fullmatch(name)
+    return ClaimName(namespace, name) if known else None
 
 
 def parse_parameters(given: Mapping[str, str], settings: ControllerSettings) -> Parameters:

@@ -4,10 +4,11 @@ import time
 from collections.abc import Mapping
 from functools import partial
 
-from libs.core.errors import InUse, NotFound, Unsupported
+from libs.core.errors import InUse, NotFound, RdsCsiError, Unsupported
 from libs.core.ids import NodeId, VolumeId
 from libs.csikit.capability import SHARED_READ_MODES
 from libs.rdsclient.model import FileDisk
+from services.controller.happenings import Attached, Detached, NotAttached, NotDetached
 from services.controller.plan.attach import (
     Fencing,
     check_holders,
@@ -20,8 +21,14 @@ from services.controller.plan.attach import (
     plan_revoke,
     render_hosts,
 )
-from services.controller.plan.steps import Step, found, managed
-from services.controller.ports import Attachment, Cluster, Grant, Node
+from services.controller.plan.migration import (
+    Held,
+    MigrationTimedOut,
+    migration_ended,
+    source_of_migration,
+)
+from services.controller.plan.steps import AdmitHost, Step, found, managed
+from services.controller.ports import Attachment, Cluster, Grant, Node, NoWitness, Witness
 from services.controller.requests.volumes import Modification, Publication
 from services.controller.sites import Site
 from services.controller.workflow.converge import Desk
@@ -31,9 +38,12 @@ from services.controller.workflow.living import living
 class Attacher:
     """Publishes volumes; one instance for one device."""
 
-    def __init__(self, desk: Desk, cluster: Cluster, site: Site) -> None:
+    def __init__(
+        self, desk: Desk, cluster: Cluster, site: Site, witness: Witness | None = None
+    ) -> None:
         self._desk = desk
         self._cluster = cluster
+        self._witness = witness or NoWitness()
         self._fencing = site.settings.fencing
         self._two_hosts = site.settings.fencing_two_hosts
 
@@ -46,6 +56,28 @@ class Attacher:
             NotFound: there is no such volume or node.
             InUse: another node holds it, or the device does not offer it.
         """
+        started = time.monotonic()
+        try:
+            disk, source, steps = await self._publish(wanted)
+        except RdsCsiError as error:
+            self._witness.saw(
+                NotAttached(
+                    wanted.volume,
+                    wanted.node,
+                    time.monotonic() - started,
+                    error,
+                    is_conflict=isinstance(error, Held),
+                    timed_out=isinstance(error, MigrationTimedOut),
+                )
+            )
+            raise
+        let_in = any(isinstance(step, AdmitHost) for step in steps)
+        took = time.monotonic() - started
+        self._witness.saw(Attached(wanted.volume, wanted.node, took, source, let_in))
+        return disk, await self._cluster.parameters_of(wanted.volume)
+
+    async def _publish(self, wanted: Publication) -> tuple[FileDisk, str, list[Step]]:
+        """Publish; return the volume, the other end of a live migration, and what was done."""
         node = await self._cluster.node(wanted.node.text)
         if node is None:
             raise NotFound(f"node {wanted.node} does not exist")
@@ -56,7 +88,8 @@ class Attacher:
             others = await self._nodes(holders_beside(wanted, held))
             hosts = render_hosts([*others, node], self._two_hosts)
         plan = partial(plan_publish, wanted, hosts)
-        disk = found(wanted.volume, await self._desk.converge(plan, seen))
+        steps: list[Step] = []
+        disk = found(wanted.volume, await self._desk.converge(plan, seen, made=steps))
         await self._cluster.record(
             wanted.volume,
             wanted.node,
@@ -66,7 +99,7 @@ class Attacher:
                 claims=tuple(c.id for c in held if c.node == wanted.node.text),
             ),
         )
-        return disk, await self._cluster.parameters_of(wanted.volume)
+        return disk, source_of_migration(wanted, held), steps
 
     async def _holders(self, wanted: Publication) -> tuple[Attachment, ...]:
         """Return the claims to the volume, once they leave room for this node.
@@ -93,9 +126,25 @@ class Attacher:
         It needs nothing from the node; and from the device only where volumes may be fenced: the
         node must not be able to write any more when this has answered.
         """
-        done, _ = await self.shut_out(volume, node)
-        await self._cluster.forget(volume, node)
+        started = time.monotonic()
+        ended = migration_ended(node, await self._known(volume), time.time())
+        try:
+            done, _ = await self.shut_out(volume, node)
+            await self._cluster.forget(volume, node)
+        except RdsCsiError as error:
+            self._witness.saw(NotDetached(volume, node, time.monotonic() - started, error))
+            raise
+        took = time.monotonic() - started
+        shut_out = done is Fencing.CHANGED
+        self._witness.saw(Detached(volume, node, took, shut_out, *(ended or (None, "", 0.0))))
         return done
+
+    async def _known(self, volume: VolumeId) -> tuple[Attachment, ...]:
+        """Return who is known to have a volume, for what is told of it only."""
+        try:
+            return (await self._cluster.known_of([volume]))[volume]
+        except RdsCsiError:
+            return ()
 
     async def shut_out(
         self, volume: VolumeId, node: NodeId | None

@@ -12,7 +12,8 @@ from grpclib import GRPCError
 from libs.csikit.calls import Calls, note
 from libs.csikit.channel import AdminChannel, open_admin_channel, peer_errors
 from libs.csikit.endpoint import TcpAddress, parse_address
-from libs.csikit.server import Readiness, open_admin_server
+from libs.csikit.readiness import Readiness
+from libs.csikit.server import open_admin_server
 from libs.csikit.tls import TlsFiles
 from protos.gen.rdscsi.controller import v1 as admin
 from tests.component.csikit.pki import Mounted, Pki

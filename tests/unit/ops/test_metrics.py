@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from libs.core.errors import InvalidRequest
-from libs.ops.metrics import Metrics, parse_listen
+from libs.ops.metrics import Metrics
+from libs.ops.web import parse_listen
 from tests.unit.ops.scrape import Family, parse_scrape
 
 NASTY = 'a"b\\c\nd\\n{x="y"} 3\r\x00\u2028é'
