@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -102,11 +102,16 @@ async def open_node(
             boot=await read_boot_id(),
         )
         if host_nqn is not None:
-            stack.push_async_callback(_end, asyncio.create_task(_announce(cluster, host_nqn)))
+            announcing = _insist(
+                "host NQN not announced yet", partial(_announce, cluster, host_nqn)
+            )
+            stack.push_async_callback(_end, asyncio.create_task(announcing))
         if settings.clean_up:
             await clean_up(desk)
         await _serve_calls(stack, settings, desk, telemetry)
         progress.done()
+        untainting = _insist("start-up taint not removed yet", cluster.clear_startup_taint)
+        stack.push_async_callback(_end, asyncio.create_task(untainting))
         yield desk
 
 
@@ -198,16 +203,20 @@ async def _open_cluster(
         yield cluster
 
 
-async def _announce(cluster: Cluster, host_nqn: Nqn) -> None:
-    """Announce this node's host NQN, however long the cluster does not answer."""
+async def _announce(cluster: Cluster, host_nqn: Nqn) -> bool:
+    await cluster.announce(host_nqn)
+    return True
+
+
+async def _insist(trouble: str, do: Callable[[], Awaitable[bool]]) -> None:
+    """Do something until it is done, however long the cluster does not answer."""
     attempt = 0
     while True:
         try:
-            await cluster.announce(host_nqn)
+            if await do():
+                return
         except RdsCsiError as error:
-            log.warning("host NQN not announced yet", why=error.message, detail=error.detail)
-        else:
-            return
+            log.warning(trouble, why=error.message, detail=error.detail)
         await asyncio.sleep(_ANNOUNCE_PAUSES[min(attempt, len(_ANNOUNCE_PAUSES) - 1)])
         attempt += 1
 

@@ -89,6 +89,15 @@ class Cluster(Protocol):
             Unreachable: that could not be done.
         """
 
+    async def clear_startup_taint(self) -> bool:
+        """Take the start-up taint from this node, if the kubelet has registered the driver.
+
+        Returns whether the taint is away; False while the kubelet does not know the driver.
+
+        Raises:
+            Unreachable: that could not be done.
+        """
+
     async def attachment(self, volume: VolumeId) -> str | None:
         """Return the UID of what says that this node has a volume now; None if nothing does.
 

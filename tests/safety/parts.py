@@ -49,6 +49,9 @@ class LaneCluster:
     async def announce(self, host_nqn: Nqn) -> None:
         raise NotImplementedError(host_nqn)
 
+    async def clear_startup_taint(self) -> bool:
+        return True
+
     async def attachment(self, volume: VolumeId) -> str | None:
         self._check()
         return f"of {volume}"

@@ -20,6 +20,7 @@ from libs.kube.errors import ObjectChanged, ObjectMissing
 from libs.kube.events import open_events
 from libs.kube.retry import Sleep
 from services.node.adapters.events import Teller, open_teller
+from services.node.adapters.taint import clear_startup_taint
 from services.node.ports import Marks, Reason
 
 log = structlog.get_logger(__name__)
@@ -76,6 +77,17 @@ class KubeCluster:
             return
         await self._kube.patch(path, {"metadata": {"annotations": {key: host_nqn.text}}})
         log.info("host NQN announced", node=self._node_name, host_nqn=host_nqn.text, before=before)
+
+    async def clear_startup_taint(self) -> bool:
+        """Have pods come to this node, once the kubelet knows the driver; return whether they may.
+
+        Raises:
+            Unreachable: that could not be done.
+        """
+        cleared = await clear_startup_taint(self._kube, self._driver, self._node_name)
+        if cleared:
+            log.info("pods may come to this node", node=self._node_name)
+        return cleared
 
     async def attachment(self, volume: VolumeId) -> str | None:
         """Return the UID of this node's VolumeAttachment; None if it does not hold.
@@ -209,6 +221,10 @@ class NoCluster:
     async def announce(self, host_nqn: Nqn) -> None:
         """Log this node's host NQN."""
         log.info("host NQN", host_nqn=host_nqn.text)
+
+    async def clear_startup_taint(self) -> bool:
+        """Say that there is none."""
+        return True
 
     async def attachment(self, volume: VolumeId) -> str | None:  # noqa: ARG002 (as the port has it)
         """Say yes: nobody else could have it."""
