@@ -1,5 +1,5 @@
 # Every task lives in ./dev, so that it also runs where there is no make.
-TASKS := demo test conformance node-safety kube outage vm bench bench-quick check fmt proto setup clean
+TASKS := demo test conformance node-safety kube outage vm bench bench-quick check fmt proto docs setup clean
 .PHONY: $(TASKS) help
 help:
 	@./dev help

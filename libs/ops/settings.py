@@ -133,7 +133,7 @@ def _parser(kind: type[Any], program: Program) -> argparse.ArgumentParser:
     )
     for field in dataclasses.fields(kind):
         required = field.default is dataclasses.MISSING
-        shown = "required" if required else f"default: {_shown(field.default)}"
+        shown = "required" if required else f"default: {render_default(field.default)}"
         text = f"{field.metadata['help']} ({shown}; {variable(field.name)})"
         parser.add_argument(
             flag(field.name), dest=field.name, metavar="VALUE", help=text.replace("%", "%%")
@@ -141,7 +141,8 @@ def _parser(kind: type[Any], program: Program) -> argparse.ArgumentParser:
     return parser
 
 
-def _shown(value: object) -> str:
+def render_default(value: object) -> str:
+    """Return a value as the help, `--check-config` and the reference show it."""
     if isinstance(value, tuple):
         return ",".join(str(part) for part in value) or "none"
     return "none" if value in ("", None) else str(value)
@@ -243,6 +244,6 @@ def live_changes(old: object, new: object) -> tuple[dict[str, Any], tuple[str, .
 def describe(settings: object) -> str:
     """Return the settings in force, a line each, for `--check-config`; secrets do not print."""
     return "\n".join(
-        f"{flag(field.name)}={_shown(getattr(settings, field.name))}"
+        f"{flag(field.name)}={render_default(getattr(settings, field.name))}"
         for field in dataclasses.fields(settings)  # type: ignore[arg-type] # by contract
     )

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(
     path
-    for top in ("libs", "services", "rdsctl", "protos", "demo")
+    for top in ("libs", "services", "rdsctl", "protos", "demo", "tools")
     for path in (ROOT / top).rglob("*.py")
     if "gen" not in path.parts
 )
