@@ -96,11 +96,12 @@ async def open_node(
             offload=offload,
             records=await open_records(settings.state_directory),
             cluster=cluster,
-            counts=NodeCounts(telemetry.metrics),
+            counts=(counts := NodeCounts(telemetry.metrics)),
             find_users=find_visible_users if settings.fabrics == "loop" else find_users,
             check_seconds=settings.check_seconds,
             boot=await read_boot_id(),
         )
+        counts.show(desk.fabrics, desk.records)
         if host_nqn is not None:
             announcing = _insist(
                 "host NQN not announced yet", partial(_announce, cluster, host_nqn)

@@ -59,11 +59,13 @@ class Reason(Enum):
     CONNECTION_LOST = "ConnectionLost"
     CONNECTION_RESTORED = "ConnectionRestored"
     BREAKER_OPEN = "VolumeSuspended"
+    MOUNT_FAILED = "VolumeMountFailed"
+    MOUNTED = "VolumeMountedAtLast"
 
     @property
     def is_warning(self) -> bool:
         """Whether somebody may have to do something."""
-        return self not in {Reason.RECOVERED, Reason.CONNECTION_RESTORED}
+        return self not in {Reason.RECOVERED, Reason.CONNECTION_RESTORED, Reason.MOUNTED}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,16 @@
 """The CSI Node service: parse, hand over, render. About five lines an RPC."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from libs.core.errors import InvalidRequest
-from libs.core.ids import NodeId
+from libs.core.errors import Busy, InvalidRequest, RdsCsiError
+from libs.core.ids import NodeId, VolumeId
 from libs.csikit.keylock import KeyedTasks
 from protos.gen.csi import v1 as csi
 from services.node import requests
+from services.node.ports import Reason
 from services.node.workflow.desk import Desk
 from services.node.workflow.health import Health
 from services.node.workflow.reading import Amount, Stats, expand, read_stats
@@ -63,6 +64,7 @@ class NodeServicer(csi.NodeBase):
         self._volumes = volumes
         self._health = health
         self._tasks = tasks
+        self._failing: set[VolumeId] = set()
 
     async def node_get_capabilities(
         self,
@@ -94,7 +96,7 @@ class NodeServicer(csi.NodeBase):
         """Connect a volume, and mount it for the whole node."""
         use, secret = requests.parse_stage(message, self._root, self._prefixes)
         use = replace(use, staging=await self._real(use.staging, "staging_target_path"))
-        await self._tasks.run(use.volume.text, lambda: self._volumes.stage(use, secret))
+        await self._mount(use.volume, lambda: self._volumes.stage(use, secret))
         return csi.NodeStageVolumeResponse()
 
     async def node_unstage_volume(
@@ -106,6 +108,7 @@ class NodeServicer(csi.NodeBase):
         )
         staging = await self._real(staging, "staging_target_path")
         await self._tasks.run(volume.text, lambda: self._volumes.unstage(volume, staging))
+        self._failing.discard(volume)
         return csi.NodeUnstageVolumeResponse()
 
     async def node_publish_volume(
@@ -116,7 +119,7 @@ class NodeServicer(csi.NodeBase):
         wanted = replace(wanted, path=await self._real(wanted.path, "target_path"))
         if asked.staging:
             asked = replace(asked, staging=await self._real(asked.staging, "staging_target_path"))
-        await self._tasks.run(volume.text, lambda: self._volumes.publish(volume, wanted, asked))
+        await self._mount(volume, lambda: self._volumes.publish(volume, wanted, asked))
         return csi.NodePublishVolumeResponse()
 
     async def node_unpublish_volume(
@@ -152,6 +155,20 @@ class NodeServicer(csi.NodeBase):
             wanted.volume.text, lambda: expand(self._desk, record, wanted.size)
         )
         return csi.NodeExpandVolumeResponse(capacity_bytes=size)
+
+    async def _mount(self, volume: VolumeId, work: Callable[[], Awaitable[None]]) -> None:
+        """Do what a pod waits for; people are told when it fails, and when it works at last."""
+        try:
+            await self._tasks.run(volume.text, work)
+        except Busy:
+            raise
+        except RdsCsiError as error:
+            self._failing.add(volume)
+            self._desk.cluster.tell(volume, Reason.MOUNT_FAILED, error.message)
+            raise
+        if volume in self._failing:
+            self._failing.discard(volume)
+            self._desk.cluster.tell(volume, Reason.MOUNTED, "the volume is mounted now")
 
     async def _real(self, path: str, field: str) -> str:
         """Return a path as the table of mounts spells it: without links on the way.

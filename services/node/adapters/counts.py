@@ -1,6 +1,12 @@
 """What the node counts, for graphs."""
 
+from collections import Counter
+
+from libs.nvmeof.model import LinkState
 from libs.ops.metrics import Metrics
+from services.node.ports import Fabrics, Keep
+
+_CACHE_SECONDS = 5.0
 
 
 class NodeCounts:
@@ -11,6 +17,7 @@ class NodeCounts:
     """
 
     def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._connects = metrics.counter(
             "nvme_connects_total", "NVMe/TCP connects by result", ("result",)
         )
@@ -23,6 +30,32 @@ class NodeCounts:
         self._stale = metrics.counter("stale_mounts_detected_total", "Stale mounts that were found")
         self._recoveries = metrics.counter(
             "stale_recoveries_total", "Attempts to repair a stale mount by result", ("result",)
+        )
+
+    def show(self, fabrics: Fabrics, records: Keep) -> None:
+        """Have it shown what is connected and staged, read before a scrape."""
+        states: dict[str, int] = {}
+
+        async def collect() -> None:
+            try:
+                seen = Counter(one.state.value for one in await fabrics.list_connections())
+            except BaseException:
+                states.clear()  # what cannot be read is not shown as it was
+                raise
+            states.update({state.value: seen[state.value] for state in LinkState})
+
+        self._metrics.on_scrape(collect, cache_seconds=_CACHE_SECONDS, timeout_seconds=1.0)
+        self._metrics.read_gauge(
+            "nvme_controllers",
+            "Connections to volumes by state, as the kernel has them now",
+            ("state",),
+            lambda: {(state,): float(count) for state, count in states.items()},
+        )
+        self._metrics.read_gauge(
+            "staged_volumes",
+            "Volumes that this node has, or is about to have",
+            (),
+            lambda: {(): float(len(records.all()))},
         )
 
     def connected(self, seconds: float, *, ok: bool) -> None:
