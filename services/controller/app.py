@@ -22,6 +22,7 @@ from libs.csikit.server import open_admin_server, open_server
 from libs.kube.client import open_kube
 from libs.kube.events import open_events
 from libs.ops.calls import AdminCalls, VolumeOperations
+from libs.ops.hardening import forbid_core_dumps
 from libs.ops.health import Progress
 from libs.ops.logs import configure_logging
 from libs.ops.settings import Program, SettingsError, describe, load
@@ -231,6 +232,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         for site in load_sites(settings):
             sys.stdout.write(f"# device {site.name}\n{describe(site.settings)}\n")
         return 0
+    forbid_core_dumps()
     configure_logging(settings.log_level, settings.log_format)
     try:
         asyncio.run(_serve(settings, lambda: read()[0]))

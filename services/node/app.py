@@ -28,6 +28,7 @@ from libs.nvmeof.offload import Offload
 from libs.nvmeof.usage import Subject, read_users
 from libs.nvmeof.usage_proc import list_hidden
 from libs.ops.calls import VolumeOperations
+from libs.ops.hardening import forbid_core_dumps
 from libs.ops.health import Progress
 from libs.ops.logs import configure_logging
 from libs.ops.settings import Program, SettingsError, describe, load
@@ -265,6 +266,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     if only_check:
         sys.stdout.write(f"{describe(settings)}\n")
         return 0
+    forbid_core_dumps()
     configure_logging(settings.log_level, settings.log_format)
     try:
         asyncio.run(_serve(settings, environ, lambda: read()[0]))
