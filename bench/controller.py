@@ -30,7 +30,8 @@ def _capability() -> csi.VolumeCapability:
     )
 
 
-def _volume(number: int) -> str:
+def volume_name(number: int) -> str:
+    """Return the name of a volume."""
     return f"pvc-00000000-0000-0000-0000-{number:012}"
 
 
@@ -40,7 +41,7 @@ def _operations(controller: csi.ControllerStub, layout: dict[str, str]) -> dict[
     async def create(number: int) -> None:
         await controller.create_volume(
             csi.CreateVolumeRequest(
-                name=_volume(number),
+                name=volume_name(number),
                 capacity_range=csi.CapacityRange(required_bytes=16 * _MIB),
                 volume_capabilities=[_capability()],
                 parameters=layout,
@@ -50,14 +51,14 @@ def _operations(controller: csi.ControllerStub, layout: dict[str, str]) -> dict[
     async def publish(number: int) -> None:
         await controller.controller_publish_volume(
             csi.ControllerPublishVolumeRequest(
-                volume_id=_volume(number), node_id="worker-1", volume_capability=_capability()
+                volume_id=volume_name(number), node_id="worker-1", volume_capability=_capability()
             )
         )
 
     async def expand(number: int) -> None:
         await controller.controller_expand_volume(
             csi.ControllerExpandVolumeRequest(
-                volume_id=_volume(number),
+                volume_id=volume_name(number),
                 capacity_range=csi.CapacityRange(required_bytes=32 * _MIB),
                 volume_capability=_capability(),
             )
@@ -65,19 +66,19 @@ def _operations(controller: csi.ControllerStub, layout: dict[str, str]) -> dict[
 
     async def unpublish(number: int) -> None:
         await controller.controller_unpublish_volume(
-            csi.ControllerUnpublishVolumeRequest(volume_id=_volume(number), node_id="worker-1")
+            csi.ControllerUnpublishVolumeRequest(volume_id=volume_name(number), node_id="worker-1")
         )
 
     async def snapshot(number: int) -> None:
         await controller.create_snapshot(
-            csi.CreateSnapshotRequest(name=f"s{number}", source_volume_id=_volume(number))
+            csi.CreateSnapshotRequest(name=f"s{number}", source_volume_id=volume_name(number))
         )
 
     async def drop_snapshot(number: int) -> None:
         await controller.delete_snapshot(csi.DeleteSnapshotRequest(snapshot_id=f"snap-s{number}"))
 
     async def delete(number: int) -> None:
-        await controller.delete_volume(csi.DeleteVolumeRequest(volume_id=_volume(number)))
+        await controller.delete_volume(csi.DeleteVolumeRequest(volume_id=volume_name(number)))
 
     return {
         "CreateVolume": create,
@@ -144,7 +145,7 @@ async def bench_listing(count: int) -> AsyncIterator[Row]:
     for latency in (0.0, 200.0):
         with tempfile.TemporaryDirectory() as directory:
             data = Path(directory) / "data"
-            _fill(data, count)
+            fill(data, count)
             flags = (*_POOLS, f"--latency={latency}", f"--data={data}")
             async with open_house(Path(directory), flags, log_level="warning") as house:
                 await house.device.new_commands()
@@ -183,11 +184,12 @@ async def _list(house: House, count: int) -> list[float]:
     return times
 
 
-def _fill(data: Path, count: int) -> None:
+def fill(data: Path, count: int) -> None:
+    """Write the state of a device that has so many volumes."""
     device = Device(pools=[Pool("raid10", 100 * 2**40), Pool("btr", 100 * 2**40, "btrfs")])
     fresh = device.add_disk
     for number in range(count):
-        slot = _volume(number)
+        slot = volume_name(number)
         fresh(
             {
                 "type": "file",

@@ -17,10 +17,12 @@ from libs.mockrds.control import open_control
 from libs.mockrds.dataplane import DataPlane, NoData, SparseFiles
 from libs.mockrds.device import Device
 from libs.mockrds.errors import ConsoleError
+from libs.mockrds.hardware import Hardware
 from libs.mockrds.mock import Access, MockRds
 from libs.mockrds.options import Options, parse_options
 from libs.mockrds.server import open_mock
 from libs.mockrds.silence import hear_again
+from libs.mockrds.snmp import open_snmp
 from libs.mockrds.store import Store
 from libs.mockrds.target import ExportedFiles
 from libs.mockrds.testing import public_text
@@ -56,6 +58,7 @@ def _mock(options: Options) -> MockRds:
         json_decimals=options.json_decimals,
         strict_empty=options.strict_empty,
         read_only_user=options.read_only_user,
+        hardware=Hardware(drives=list(options.drives)),
     )
     store = Store(options.data) if options.data else None
     if store is not None:
@@ -85,9 +88,15 @@ async def _serve(options: Options) -> None:
         if options.control is not None:
             at = await stack.enter_async_context(open_control(mock, *options.control))
             control = f"http://{options.control[0]}:{at}"
+        snmp = None
+        if options.snmp is not None:
+            where, wanted = options.snmp
+            agent = open_snmp(lambda: mock.device, where, wanted, options.snmp_access)
+            snmp = f"{where}:{await stack.enter_async_context(agent)}"
         ready = {
             "ssh": f"{host}:{port}",
             "control": control,
+            "snmp": snmp,
             "host_key": public_text(key),
             "user": options.user,
         }

@@ -36,7 +36,13 @@ POST   /partition         neither hear nor say anything over SSH and NVMe/TCP; t
                           the last three without "seconds": until /back
 POST   /back              let any of these four be over now
 POST   /reset             remove all file disks, files and faults, and forget the history
-POST   /pool              {"name": "raid10", "size": bytes, "free": bytes, "mounted": true}
+POST   /pool              {"name": "raid10", "size": bytes, "free": bytes, "mounted": true,
+                          "state": "degraded"}
+POST   /hardware          drives and loads by slot, and sensors: {"drives": {"nvme1": {"wear": 7,
+                          "temperature": 71, "io_errors": 2, "is_listed": false}, "nvme2": null},
+                          "loads": {"raid10": {"read_ops": 90, "write_bits": 8000000, "wait_ms":
+                          12, "in_flight": 3}}, "sensors": {"fan1": 0, "psu2_failed": true}}
+GET    /hardware          all of them as they are
 POST   /settings          {"latency": 0.2, "sessions": 20, "full": true, "read-only": true,
                           "fencing": "cut" or "keep"}
 """
@@ -63,6 +69,8 @@ class _Control:
             web.post("/reset", self.reset),
             web.post("/pool", self.pool),
             web.post("/settings", self.change),
+            web.get("/hardware", self.hardware),
+            web.post("/hardware", self.change_hardware),
         ]
 
     async def help(self, _: web.Request) -> web.Response:
@@ -143,9 +151,19 @@ class _Control:
         await self._mock.reset()
         return web.Response(status=204)
 
+    async def hardware(self, _: web.Request) -> web.Response:
+        return web.json_response(self._mock.device.hardware.describe())
+
+    async def change_hardware(self, request: web.Request) -> web.Response:
+        try:
+            self._mock.device.hardware.change(await _body(request))
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=str(error)) from error
+        return web.Response(status=204)
+
     async def pool(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        if unknown := set(body) - {"name", "size", "free", "mounted"}:
+        if unknown := set(body) - {"name", "size", "free", "mounted", "state"}:
             raise web.HTTPBadRequest(text=f"unknown: {', '.join(sorted(unknown))}")
         await self._mock.change(partial(self._set_pool, body))
         return web.Response(status=204)
@@ -159,6 +177,7 @@ class _Control:
         mounted = _flag(body, "mounted", default=pool.mounted)
         free = int(_number(body, "free", 0))
         pool.size, pool.mounted = size, mounted
+        pool.state = str(body.get("state", pool.state))
         if "free" in body:
             pool.used = 0
             pool.used = max(device.free(pool) - free, 0)

@@ -17,6 +17,7 @@ from libs.mockrds.disks import (
 )
 from libs.mockrds.errors import ConsoleError
 from libs.mockrds.files import Pool
+from libs.mockrds.hardware import Hardware
 from libs.mockrds.subvolumes import SubvolumeStore
 from libs.mockrds.values import Item, Scalar
 
@@ -30,6 +31,7 @@ class Device(SubvolumeStore):
         strict_empty: whether `set` and `remove` of nothing say `no such item`; unknown on hardware.
         read_only_user: whether every change is refused.
         json_decimals: whether JSON has whole numbers as `443.000000`.
+        hardware: its drives, what disks are busy with, and what sensors say.
         serial: tells this device from all others; what hosts know disks by comes from it.
     """
 
@@ -40,6 +42,7 @@ class Device(SubvolumeStore):
     disks: list[Disk] = field(default_factory=list)
     read_only_user: bool = False
     json_decimals: bool = False
+    hardware: Hardware = field(default_factory=Hardware)
     serial: str = field(default_factory=lambda: str(uuid4()))
 
     @property
@@ -112,9 +115,10 @@ class Device(SubvolumeStore):
         return {disk.file_name for disk in self.disks}
 
     def list_disks(self) -> list[Item]:
-        """Return the properties of all disk items, pools first."""
+        """Return the properties of all disk items: drives, pools, volumes."""
         pools = [self._pool_item(i, pool) for i, pool in enumerate(self.pools)]
-        return [*pools, *(disk.item(self.version) for disk in self.disks)]
+        drives = self.hardware.items()
+        return [*drives, *pools, *(disk.item(self.version) for disk in self.disks)]
 
     def _pool_item(self, index: int, pool: Pool) -> Item:
         item: dict[str, Scalar] = {

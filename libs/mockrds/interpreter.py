@@ -78,8 +78,8 @@ class Interpreter(Evaluator):
                 return self._show(command, self._filtered(command, items))
             case "get":
                 return self._get(command, items)
-            case "monitor-traffic":
-                return self._traffic(command, items)
+            case "monitor-traffic" | "smart-info":
+                return self._monitor(command, items)
         self._device.check_writable()
         try:
             self._change(command, items)
@@ -113,19 +113,17 @@ class Interpreter(Evaluator):
         named = self._named(command)
         return {name: text_of(self._value(value, NO_ITEM)) for name, value in named.items()}
 
-    def _traffic(self, command: Command, items: Sequence[Item]) -> Value:
-        slot = text_of(self._only(command))
+    def _monitor(self, command: Command, items: Sequence[Item]) -> Value:
+        slot, hardware = text_of(self._only(command)), self._device.hardware
         if not any(item["slot"] == slot for item in items):
             raise ConsoleError("input does not match any value of disk")
-        idle: Item = {
-            "read-ops-per-second": 0,
-            "read-rate": "0bps",
-            "write-ops-per-second": 12,
-            "write-rate": "12.8Mbps",
-            "read-time": "0ms",
-            "in-flight-ops": 0,
-        }
-        self._out.extend(render.print_properties(idle))
+        if command.name == "monitor-traffic":
+            self._out.extend(render.print_properties(hardware.load(slot).properties(slot)))
+            return None
+        drive = hardware.drive(slot)
+        if drive is None:
+            raise ConsoleError("failure: SMART not supported")  # a guess at the words
+        self._out.extend(render.print_properties(drive.smart()))
         return None
 
     def _filtered(self, command: Command, items: Sequence[Item]) -> list[Item]:

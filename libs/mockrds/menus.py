@@ -44,6 +44,7 @@ MENUS: Mapping[tuple[str, ...], Mapping[str, Signature]] = {
         "find": _FIND,
         "get": _GET,
         "monitor-traffic": Signature(flags=frozenset({"once"}), positional=1),
+        "smart-info": Signature(positional=1, since=(7, 23)),
     },
     ("disk", "btrfs", "subvolume"): {
         "add": Signature(frozenset({"fs", "name", "parent", "read-only"}), since=_BTRFS),

@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from libs.core.secret import Secret
 from libs.core.version import __version__
 from libs.mockrds.control import HELP
 from libs.mockrds.files import Pool
+from libs.mockrds.hardware import Drive
 from libs.mockrds.latency import REALISTIC, Latency, fixed
 from libs.mockrds.mock import DEFAULT_SESSIONS
 from libs.mockrds.render import Console
+from libs.mockrds.snmp import SnmpAccess
 from libs.mockrds.values import parse_size
 
 _POOL = re.compile(
@@ -51,6 +54,9 @@ class Options:
     authorized_keys: Path | None
     host_key: Path | None
     pools: tuple[Pool, ...]
+    drives: tuple[Drive, ...]
+    snmp: tuple[str, int] | None
+    snmp_access: SnmpAccess
     release: str
     latency: Latency
     sessions: int
@@ -159,6 +165,30 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_health(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--drives", type=_count, default=0, help="physical disks: nvme1, nvme2, ... (%(default)s)")
+    add(
+        "--snmp",
+        type=_control,
+        default="none",
+        help="UDP address of the SNMP agent, or none (%(default)s)",
+    )
+    add("--snmp-community", default="public", help="of version 2c (%(default)s)")
+    add("--snmp-user", default="", help="of version 3, with SHA and AES-128; none by default")
+    add("--snmp-auth-password", default="", help="that user's, to sign with")
+    add("--snmp-privacy-password", default="", help="that user's, to encrypt with")
+
+
+def _snmp_access(given: argparse.Namespace) -> SnmpAccess:
+    return SnmpAccess(
+        Secret(given.snmp_community),
+        given.snmp_user,
+        Secret(given.snmp_auth_password),
+        Secret(given.snmp_privacy_password),
+    )
+
+
 def _target_address(parser: argparse.ArgumentParser, given: argparse.Namespace) -> str:
     """Return where disks are exported; empty if they are not."""
     if given.nvme_target is None:
@@ -200,6 +230,7 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
     )
     _add_data(parser)
     _add_awkwardness(parser)
+    _add_health(parser)
     given = parser.parse_args([*_from_environment(parser, environ), *argv])
     password = given.password_file.read_text().strip() if given.password_file else given.password
     if not password and given.authorized_keys is None:
@@ -212,6 +243,9 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
         authorized_keys=given.authorized_keys,
         host_key=given.host_key,
         pools=tuple(given.pool or [Pool("raid10", 2**40)]),
+        drives=tuple(Drive(slot=f"nvme{i + 1}") for i in range(given.drives)),
+        snmp=given.snmp,
+        snmp_access=_snmp_access(given),
         release=given.release,
         latency=given.latency,
         sessions=given.sessions,

@@ -270,11 +270,6 @@ def read_identity(features: Features) -> Command:
     return _single(features, "/system/identity")
 
 
-def read_traffic(slot: Slot) -> Command:
-    """Ask for a disk's traffic at this moment: text, one `name: value` a line."""
-    return Command(f"/disk/monitor-traffic {quote(slot.text)} once")
-
-
 def _single(features: Features, menu: str) -> Command:
     if features.json:
         line = (

@@ -9,6 +9,7 @@ import structlog
 
 from libs.core.errors import RdsCsiError, Unreachable
 from libs.core.secret import Secret
+from libs.core.security import SecurityEvent, record
 from libs.rdsclient.config import RdsConfig
 from libs.rdsclient.errors import DeviceAway, HostKeyRefused, LoginRefused
 
@@ -65,7 +66,12 @@ async def connect(config: RdsConfig) -> asyncssh.SSHClientConnection:
     files = await asyncio.to_thread(_read_files, config)
     trust = parse_trust(config, files.host_key)
     if trust is None:
-        log.warning("host key checking is off", security="host-key", device=config.address)
+        record(
+            log,
+            SecurityEvent.HOST_KEY_UNCHECKED,
+            "host key checking is off",
+            device=config.address,
+        )
     try:
         async with asyncio.timeout(config.connect_timeout):
             return await asyncssh.connect(
@@ -129,13 +135,6 @@ async def _host_key_refused(
             f"no SSH connection could be agreed with the device at {config.address}",
             detail=str(error),
         )
-    log.error(
-        "host key refused",
-        security="host-key",
-        device=config.address,
-        shown=shown.get_fingerprint() if shown else None,
-        pinned=[key.get_fingerprint() for key in pinned],
-    )
     return HostKeyRefused(
         f"the device at {config.address} shows host key "
         f"{shown.get_fingerprint() if shown else '(unknown)'}, but pinned is "

@@ -8,11 +8,13 @@ import asyncssh
 import structlog
 
 from libs.core.errors import OutcomeUnknown, Unreachable
+from libs.core.security import SecurityEvent, record
 from libs.rdsclient.commands import check_alive
 from libs.rdsclient.config import RdsConfig
 from libs.rdsclient.connect import connect
-from libs.rdsclient.errors import DeviceAway
+from libs.rdsclient.errors import DeviceAway, HostKeyRefused, LoginRefused
 from libs.rdsclient.execs import DiedUnsent, Reply, run_line
+from libs.rdsclient.observer import Observer
 from libs.rdsclient.state import LinkState, LinkStatus
 
 __all__ = ["Connect", "Link", "LinkState", "LinkStatus"]
@@ -34,8 +36,12 @@ class Link:
         problem: what a caller gets while the device is away.
     """
 
-    def __init__(self, config: RdsConfig, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, config: RdsConfig, on_change: Callable[[], None], observer: Observer
+    ) -> None:
         self.config = config
+        self._observer = observer
+        self._lost_at: float | None = None
         self.status = LinkStatus(LinkState.CONNECTING, 0)
         self.connection: asyncssh.SSHClientConnection | None = None
         self.problem: Unreachable = DeviceAway("")
@@ -87,7 +93,14 @@ class Link:
                 continue
             failures, self.problem = 0, DeviceAway("")
             epoch = self.status.epoch + 1
-            log.info("device connected", device=self.config.address, epoch=epoch)
+            record(
+                log,
+                SecurityEvent.LOGIN,
+                "device connected",
+                device=self.config.address,
+                user=self.config.user,
+                epoch=epoch,
+            )
             await self._set(LinkStatus(LinkState.UP, epoch), connection)
             try:
                 await self._until_dead(connection)
@@ -95,6 +108,20 @@ class Link:
                 connection.abort()
             log.warning("device connection lost", device=self.config.address)
             await self._set(LinkStatus(LinkState.CONNECTING, epoch), None)
+
+    def _say_away(self, problem: Unreachable, delay: float) -> None:
+        facts = {
+            "device": self.config.address,
+            "reason": problem.message,
+            "detail": problem.detail,
+            "retry_in": round(delay, 1),
+        }
+        if isinstance(problem, HostKeyRefused):
+            record(log, SecurityEvent.HOST_KEY_WRONG, "host key refused", **facts)
+        elif isinstance(problem, LoginRefused):
+            record(log, SecurityEvent.LOGIN_REFUSED, "login refused", **facts)
+        else:
+            log.warning("device away", **facts)
 
     async def _away(self, error: Exception, failures: int) -> None:
         problem = error
@@ -105,12 +132,7 @@ class Link:
         delay = _BACKOFF[min(failures, len(_BACKOFF) - 1)]
         delay *= 1 + random.uniform(-_JITTER, _JITTER)  # noqa: S311 (not for secrets)
         if problem.message != self.problem.message:
-            log.warning(
-                "device away",
-                reason=problem.message,
-                detail=problem.detail,
-                retry_in=round(delay, 1),
-            )
+            self._say_away(problem, delay)
         self.problem = problem
         await self._set(LinkStatus(LinkState.AWAY, self.status.epoch, problem.message), None)
         await asyncio.sleep(delay)
@@ -119,9 +141,19 @@ class Link:
         self, status: LinkStatus, connection: asyncssh.SSHClientConnection | None
     ) -> None:
         async with self._changed:
-            self.status, self.connection = status, connection
+            was_up, self.status, self.connection = self.connection is not None, status, connection
             self._changed.notify_all()
+        if was_up != (connection is not None):
+            self._observe(is_up=not was_up)
         self._on_change()
+
+    def _observe(self, *, is_up: bool) -> None:
+        now = asyncio.get_running_loop().time()
+        self._observer.connection_changed(is_up=is_up)
+        if not is_up:
+            self._lost_at = now
+        elif self._lost_at is not None:
+            self._observer.reconnected(now - self._lost_at)
 
     async def _until_dead(self, connection: asyncssh.SSHClientConnection) -> None:
         closed = asyncio.ensure_future(connection.wait_closed())
@@ -153,4 +185,5 @@ class Link:
         self.status = LinkStatus(LinkState.AWAY, self.status.epoch, self.problem.message)
         if connection is not None:
             connection.abort()
+            self._observer.connection_changed(is_up=False)
         self._on_change()

@@ -61,6 +61,7 @@ class Features:
         subvolumes: Btrfs subvolumes (7.18).
         nqn: an export's NQN can be chosen (7.21); before that it is the bare slot.
         file_copy: `/file/copy` (7.23).
+        smart: `/disk/smart-info` (7.23).
     """
 
     json: bool
@@ -68,6 +69,7 @@ class Features:
     subvolumes: bool
     nqn: bool
     file_copy: bool
+    smart: bool
 
     @classmethod
     def of(cls, release: Release) -> Self:
@@ -78,6 +80,7 @@ class Features:
             subvolumes=release >= Release(7, 18),
             nqn=release >= Release(7, 21),
             file_copy=release >= Release(7, 23),
+            smart=release >= Release(7, 23),
         )
 
 
@@ -143,17 +146,6 @@ class Subvolume:
     name: str
     parent: str = ""
     frozen: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Traffic:
-    """A disk's traffic at one moment; None for what could not be read."""
-
-    read_ops: int | None = None
-    write_ops: int | None = None
-    read_bits: int | None = None
-    write_bits: int | None = None
-    in_flight: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

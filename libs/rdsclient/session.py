@@ -1,18 +1,21 @@
 """One connection's release, and one question at a time: what every verb of the client needs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
 import structlog
 
 from libs.core.errors import OutcomeUnknown, RdsCsiError, Unsupported
+from libs.core.spans import span
 from libs.rdsclient import commands, facts
 from libs.rdsclient.commands import Command
 from libs.rdsclient.errors import ConnectionLost, GarbledReply, ReadFailed
 from libs.rdsclient.execs import Reply
 from libs.rdsclient.model import Features, Release, SystemInfo
+from libs.rdsclient.observer import result_of
 from libs.rdsclient.state import LinkState, LinkStatus
 from libs.rdsclient.transport import SshTransport
 
@@ -35,6 +38,7 @@ class Session:
 
     def __init__(self, transport: SshTransport) -> None:
         self._transport = transport
+        self._observer = transport.observer
         self._asking: asyncio.Task[SystemInfo] | None = None
         self._system: SystemInfo | None = None
         self._system_epoch = -1
@@ -72,8 +76,9 @@ class Session:
     async def _ask_system(self) -> SystemInfo:
         if self._system is not None and self._is_known:
             return self._system
-        reply = await self._send(commands.read_system())
-        system = facts.parse_system(reply.text)
+        with self._observed("read_system"):
+            reply = await self._send(commands.read_system())
+            system = facts.parse_system(reply.text)
         if not system.features.file_disks:
             raise Unsupported(
                 f"the device runs RouterOS {system.version}; this driver needs {OLDEST_RELEASE} "
@@ -111,8 +116,35 @@ class Session:
                     log.warning("release unknown", reason=error.message, detail=error.detail)
                     await asyncio.sleep(_ASK_AGAIN)
 
-    async def ask(self, command: Command, parse: Callable[[str], T]) -> T:
-        """Send a command, and return what `parse` makes of the answer."""
+    async def ask(self, verb: str, command: Command, parse: Callable[[str], T]) -> T:
+        """Send a command, and return what `parse` makes of the answer.
+
+        Args:
+            verb: what the command is for, as observers are told it: one of a few names.
+            command: what is sent.
+            parse: makes a value of the text of an answer.
+        """
+        with span("device command", {"verb": verb}) as own, self._observed(verb):
+            try:
+                return await self._ask(command, parse)
+            except RdsCsiError as error:
+                own.fail(error.message)
+                raise
+
+    @contextlib.contextmanager
+    def _observed(self, verb: str) -> Iterator[None]:
+        """Tell the observer how what the block does ended, and how long it took."""
+        clock = asyncio.get_running_loop().time
+        begun, failure = clock(), None
+        try:
+            yield
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            self._observer.command_ended(verb, result_of(failure), clock() - begun)
+
+    async def _ask(self, command: Command, parse: Callable[[str], T]) -> T:
         try:
             reply = await self._send(command)
             log.debug("device command", line=command.shown, status=reply.status, answer=reply.text)

@@ -15,6 +15,7 @@ from libs.rdsclient.config import RdsConfig
 from libs.rdsclient.errors import CommandTimeout, ConnectionLost, QueueTimeout
 from libs.rdsclient.execs import DiedUnsent, Reply
 from libs.rdsclient.link import Link
+from libs.rdsclient.observer import NoObserver, Observer
 from libs.rdsclient.state import LinkState
 
 log = structlog.get_logger(__name__)
@@ -28,6 +29,7 @@ class _Waiting:
 
     command: Command
     answer: "asyncio.Future[Reply]"
+    since: float
     callers: int = 0
     sent: bool = False
     alone: bool = False
@@ -50,13 +52,15 @@ class SshTransport:
 
     Attributes:
         link: the connection.
+        observer: is told of what is sent.
         round_trips: counts the execs that were sent.
         commands: counts the commands that were sent in them.
     """
 
-    def __init__(self, config: RdsConfig) -> None:
+    def __init__(self, config: RdsConfig, observer: Observer | None = None) -> None:
         self.config = config
-        self.link = Link(config, self._pump)
+        self.observer = observer or NoObserver()
+        self.link = Link(config, self._pump, self.observer)
         self.round_trips = 0
         self.commands = 0
         self._waiting: deque[_Waiting] = deque()
@@ -88,7 +92,8 @@ class SshTransport:
     def _enqueue(self, command: Command) -> _Waiting:
         if not command.changes and command.line in self._questions:
             return self._questions[command.line]
-        item = _Waiting(command, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        item = _Waiting(command, loop.create_future(), loop.time())
         # Whoever leaves early does not hear of it.
         item.answer.add_done_callback(lambda answer: answer.cancelled() or answer.exception())
         self._waiting.append(item)
@@ -158,19 +163,23 @@ class SshTransport:
         return batch
 
     def _start(self, items: list[_Waiting]) -> None:
-        run = _Exec(items)
+        run, now = _Exec(items), asyncio.get_running_loop().time()
         for item in items:
             item.sent, item.exec = True, run
+            self.observer.command_sent(now - item.since)
             self._forget_question(item)  # who asks now may want to know what happens from now on
         self._execs.add(run)
         self.round_trips += 1
         self.commands += len(items)
+        self.observer.round_trip_begun()
+        self.observer.channels_changed(len(self._execs))
         run.task = asyncio.create_task(self._run(run))
         # The session is free again when its channel is closed, not when its callers leave.
         run.task.add_done_callback(lambda _: self._ended(run))
 
     def _ended(self, run: _Exec) -> None:
         self._execs.discard(run)
+        self.observer.channels_changed(len(self._execs))
         for item in run.items:
             if item.exec is run:
                 _fail(item, ConnectionLost("the command was broken off"))
@@ -220,12 +229,14 @@ def _fail(item: _Waiting, error: RdsCsiError) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_transport(config: RdsConfig) -> AsyncIterator[SshTransport]:
+async def open_transport(
+    config: RdsConfig, observer: Observer | None = None
+) -> AsyncIterator[SshTransport]:
     """Own the connection to a device: start connecting, and close it at the end.
 
     A device that is away is not an error here; commands say so until it is back.
     """
-    transport = SshTransport(config)
+    transport = SshTransport(config, observer)
     keeper = asyncio.create_task(transport.link.keep_connected())
     try:
         yield transport

@@ -12,6 +12,7 @@ from functools import partial
 import structlog
 
 from libs.core.errors import RdsCsiError
+from libs.core.ids import MANAGED_PREFIXES
 from libs.core.version import __version__
 from libs.csikit.calls import Calls, Observers
 from libs.csikit.counts import CallCounts
@@ -31,6 +32,8 @@ from libs.rdsclient.client import RdsClient, open_rds
 from protos.gen.csi import v1 as csi
 from services.controller.adapters.cluster import ClusterOptions, open_kube_cluster
 from services.controller.adapters.counts import ControllerCounts
+from services.controller.adapters.device_counts import DeviceCounts
+from services.controller.adapters.device_health import DeviceHealth, HealthOptions
 from services.controller.adapters.memory import MemoryCluster
 from services.controller.adapters.registry import KubeRegistry
 from services.controller.adapters.telling import open_teller
@@ -41,7 +44,7 @@ from services.controller.ports import Cluster, Registry, Witness
 from services.controller.servicer import ControllerServicer, Unit
 from services.controller.servicer import Parts as CsiParts
 from services.controller.sites import Site, Sites
-from services.controller.startup import check_files, load_sites, rds_config
+from services.controller.startup import check_files, load_sites, rds_config, snmp_config
 from services.controller.workflow.attach import Attacher
 from services.controller.workflow.catalog import Catalog
 from services.controller.workflow.converge import Desk
@@ -59,6 +62,11 @@ PROGRAM = Program(
 )
 
 _BAD_SETTINGS = 2
+_HEALTH_CACHE = 10.0
+"""Seconds for which further scrapes are shown what one has read of the devices."""
+_HEALTH_WAIT = 0.05
+"""Seconds that a scrape waits for the devices. What comes later is for the next scrape to show: a
+device that is slow or away must not take the rest of the metrics with it."""
 _UNHEARD_SECONDS = 5.0
 """How long changes whose callers have left may go on at shut-down; a retry finds what they did."""
 
@@ -86,11 +94,7 @@ async def open_controller(settings: ControllerSettings) -> AsyncIterator[Running
         shown = await stack.enter_async_context(
             open_telemetry(telemetry, settings, PROGRAM, socket.gethostname())
         )
-        devices = [
-            (site, await stack.enter_async_context(open_rds(rds_config(site.settings))))
-            for site in sites
-        ]
-        telemetry.health.add_readiness("devices", partial(_away, devices))
+        devices = await stack.enter_async_context(_open_devices(settings, sites, telemetry))
         cluster, registry, witness = await stack.enter_async_context(
             _open_cluster(settings, telemetry)
         )
@@ -133,6 +137,28 @@ async def open_controller(settings: ControllerSettings) -> AsyncIterator[Running
         )
         progress.done()
         yield Running(admin, shown)
+
+
+@contextlib.asynccontextmanager
+async def _open_devices(
+    settings: ControllerSettings, sites: Sites, telemetry: Telemetry
+) -> AsyncIterator[list[tuple[Site, RdsClient]]]:
+    """Own the connections to the devices; their health is read when somebody scrapes."""
+    counts = DeviceCounts(telemetry.metrics)
+    prefixes = MANAGED_PREFIXES if settings.volume_traffic else ()
+    health = DeviceHealth(telemetry.metrics, HealthOptions(volume_prefixes=prefixes))
+    async with contextlib.AsyncExitStack() as stack:
+        devices = []
+        for site in sites:
+            opening = open_rds(rds_config(site.settings), counts.observer(site.name))
+            devices.append((site, await stack.enter_async_context(opening)))
+            health.add(site.name, devices[-1][1], snmp_config(site.settings))
+        telemetry.metrics.on_scrape(
+            health.refresh, cache_seconds=_HEALTH_CACHE, timeout_seconds=_HEALTH_WAIT
+        )
+        telemetry.health.add_readiness("devices", partial(_away, devices))
+        await stack.enter_async_context(contextlib.aclosing(health))
+        yield devices
 
 
 def _away(devices: Sequence[tuple[Site, RdsClient]]) -> str:

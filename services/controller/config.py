@@ -15,6 +15,12 @@ from libs.ops.telemetry import TelemetrySettings
 
 MAX_OVERCOMMIT = 100
 
+_SNMP_NEEDS = {
+    "off": (),
+    "2c": ("rds_snmp_community_file",),
+    "3": ("rds_snmp_user", "rds_snmp_auth_file", "rds_snmp_privacy_file"),
+}
+
 
 def _base_paths(text: str) -> tuple[DevicePath, ...]:
     return tuple(DevicePath.parse(part.strip(), "each path") for part in text.split(","))
@@ -64,6 +70,22 @@ class ControllerSettings(TelemetrySettings):
     )
     rds_command_timeout: float = setting(
         "seconds for one command on the device", seconds(1, 600), 30.0
+    )
+    rds_snmp: str = setting(
+        "whether the device's hardware is read over SNMP, and in which version",
+        choice("off", "2c", "3"),
+        "off",
+    )
+    rds_snmp_port: int = setting("UDP port of the device's SNMP agent", parse_port, 161)
+    rds_snmp_community_file: Path | None = setting(
+        "with version 2c: file with the community", Path, None
+    )
+    rds_snmp_user: str = setting("with version 3: the user", str, "")
+    rds_snmp_auth_file: Path | None = setting(
+        "with version 3: file with the password for authentication (SHA)", Path, None
+    )
+    rds_snmp_privacy_file: Path | None = setting(
+        "with version 3: file with the password for encryption (AES-128)", Path, None
     )
     nvme_address: str = setting(
         "address that nodes reach the device at, for NVMe/TCP (required without a devices file)",
@@ -173,6 +195,12 @@ class ControllerSettings(TelemetrySettings):
         switch,
         default=True,
     )
+    volume_traffic: bool = setting(
+        "whether a scrape shows the traffic of each volume too, of up to 256: nine series for "
+        "every one, and one more command on the device for each 32 of them",
+        switch,
+        default=False,
+    )
     kubeconfig: Path | None = setting(
         "kubeconfig file; without it, the pod's service account is used", Path, None
     )
@@ -211,3 +239,6 @@ def device_problems(settings: ControllerSettings) -> Iterator[str]:
         )
     if settings.rds_key_file is None and settings.rds_password_file is None:
         yield "--rds-key-file or --rds-password-file is required"
+    for name in _SNMP_NEEDS[settings.rds_snmp]:
+        if not getattr(settings, name):
+            yield f"{flag(name)} ({variable(name)}) is required with --rds-snmp={settings.rds_snmp}"

@@ -5,6 +5,7 @@ from pathlib import Path
 from libs.ops.settings import SettingsError
 from libs.rdsclient.batch import BatchLimits
 from libs.rdsclient.config import RdsConfig
+from libs.rdshealth.config import SnmpConfig
 from services.controller.config import ControllerSettings
 from services.controller.sites import Site, Sites, parse_sites
 
@@ -41,6 +42,21 @@ def rds_config(settings: ControllerSettings) -> RdsConfig:
     )
 
 
+def snmp_config(settings: ControllerSettings) -> SnmpConfig | None:
+    """Return how to ask the device over SNMP; None where it is not asked."""
+    if settings.rds_snmp == "off":
+        return None
+    return SnmpConfig(
+        host=settings.rds_address,
+        port=settings.rds_snmp_port,
+        version="3" if settings.rds_snmp == "3" else "2c",
+        community_file=settings.rds_snmp_community_file,
+        user=settings.rds_snmp_user,
+        auth_password_file=settings.rds_snmp_auth_file,
+        privacy_password_file=settings.rds_snmp_privacy_file,
+    )
+
+
 def check_files(settings: ControllerSettings) -> None:
     """Check that the files that the settings name, for each device, can be read.
 
@@ -57,6 +73,9 @@ def check_files(settings: ControllerSettings) -> None:
             "--rds-host-key-file": own.rds_host_key_file,
             "--rds-key-file": own.rds_key_file,
             "--rds-password-file": own.rds_password_file,
+            "--rds-snmp-community-file": own.rds_snmp_community_file,
+            "--rds-snmp-auth-file": own.rds_snmp_auth_file,
+            "--rds-snmp-privacy-file": own.rds_snmp_privacy_file,
         }
         problems |= {
             p: None for flag, path in files.items() if path and (p := _problem(flag, path))

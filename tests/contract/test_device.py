@@ -162,7 +162,30 @@ async def test_the_traffic_of_a_disk_is_read(under: Under) -> None:
     spec = under.spec("a")
     await under.rds.ensure_disk(spec)
 
-    traffic = await under.rds.read_traffic(spec.slot)
+    (traffic,) = await under.rds.read_traffic([spec.slot.text])
 
+    assert traffic.slot == spec.slot.text
     assert traffic.read_ops is not None
-    assert traffic.write_bits is not None
+    assert traffic.write_bytes is not None
+
+
+async def test_a_disk_that_is_not_there_does_not_hide_the_traffic_of_those_that_are(
+    under: Under,
+) -> None:
+    spec = under.spec("a")
+    await under.rds.ensure_disk(spec)
+
+    found = await under.rds.read_traffic(["rdscsitest-none", spec.slot.text])
+
+    assert [traffic.slot for traffic in found] == [spec.slot.text]
+
+
+async def test_the_health_of_pools_is_read_in_one_round_trip(under: Under) -> None:
+    await under.rds.read_features()
+    before = under.rds.round_trips
+
+    disks = await under.rds.read_disk_health()
+
+    assert under.rds.round_trips == before + 1
+    assert [disk.slot for disk in disks if disk.mount_point and disk.size]
+    assert all(disk.kind != "file" for disk in disks)

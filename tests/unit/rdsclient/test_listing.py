@@ -12,14 +12,14 @@ from libs.core.errors import RdsCsiError
 from libs.core.ids import Slot
 from libs.mockrds.render import Console, print_detail
 from libs.mockrds.values import Scalar, to_json
-from libs.rdsclient import commands, facts, replies
+from libs.rdsclient import commands, health, replies
 from libs.rdsclient.errors import GarbledReply
 from libs.rdsclient.listing import END, Reader, read_entries
 from libs.rdsclient.model import Export, Features, FileDisk, Pool, Release
 from tests.strategies.device import LATEST, consoles, listings
 
 DATA = Path(__file__).parents[2] / "data" / "routeros"
-TEXT = Features(json=False, file_disks=True, subvolumes=True, nqn=True, file_copy=True)
+TEXT = Features(json=False, file_disks=True, subvolumes=True, nqn=True, file_copy=True, smart=True)
 LIST = commands.list_disks(TEXT, ("pvc-",))
 POOL = commands.read_pool(TEXT, "raid10")
 RECORDED = [path.read_text() for path in sorted(DATA.glob("*.txt"))]
@@ -161,7 +161,7 @@ def test_mutated_recordings_are_read_or_refused_with_a_typed_error(seed: int, te
             lambda a=answer, c=listing: replies.parse_disks(a, c),
             lambda a=answer, c=listing: replies.parse_snapshots(a, c),
             lambda a=answer, c=listing: replies.parse_files(a, c),
-            lambda a=answer: facts.parse_traffic(a),
+            lambda a=answer: health.parse_traffic(a, ["raid10"]),
         ):
             try:
                 parse()
