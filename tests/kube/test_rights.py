@@ -99,8 +99,9 @@ async def test_no_service_reads_secrets(control_plane: Cluster, service: str) ->
             await kube.get(f"/api/v1/namespaces/{NAMESPACE}/secrets/any")
 
 
-@pytest.mark.usefixtures("admin")
-async def test_the_reconciler_may_lead_remember_and_repair(control_plane: Cluster) -> None:
+async def test_the_reconciler_may_lead_remember_and_repair(
+    admin: KubeClient, control_plane: Cluster
+) -> None:
     async with open_kube(control_plane.kubeconfig_of("reconciler")) as kube:
         for path in (LEASES, MAPS):
             made = await kube.create(path, {"metadata": {"name": "rds-csi-reconciler"}})
@@ -110,4 +111,4 @@ async def test_the_reconciler_may_lead_remember_and_repair(control_plane: Cluste
         await kube.patch(f"{VOLUME_ATTACHMENTS}/{name}", {"metadata": {"finalizers": []}})
         await kube.delete(f"{VOLUME_ATTACHMENTS}/{name}")
 
-        assert await kube.get(f"{VOLUME_ATTACHMENTS}/{name}") is None
+    assert await admin.get(f"{VOLUME_ATTACHMENTS}/{name}") is None

@@ -1,0 +1,1 @@
+../../components/scheduled-snapshots/snapshots.py
