@@ -17,11 +17,13 @@ from bench.measure import Load, Row
 from bench.node import bench_node
 from bench.parsing import bench_parsing
 from bench.reconciler import bench_pass
+from bench.reconciler_process import bench_process
+from bench.scrape import bench_scrape
 
 RESULTS = Path("build/bench.json")
 
 CALLERS = (1, 10, 50, 100)
-PARTS = ("all", "client", "controller", "node", "reconciler")
+PARTS = ("all", "client", "controller", "node", "reconciler", "scrape")
 
 
 def _loads(*, quick: bool) -> list[Load]:
@@ -53,6 +55,9 @@ async def _rows(parts: str, *, quick: bool) -> list[Row]:
         rows += [row async for row in bench_node(2 if quick else 10)]
     if parts in ("all", "reconciler"):
         rows += [row async for row in bench_pass(1_000 if quick else 10_000)]
+        rows += [row async for row in bench_process(1_000 if quick else 10_000)]
+    if parts in ("all", "scrape"):
+        rows += [row async for row in bench_scrape(1_000 if quick else 10_000)]
     return rows
 
 

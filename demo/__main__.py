@@ -1,4 +1,7 @@
-"""The main job, end to end: a volume's whole life on a simulated device, shown step by step."""
+"""The main job, end to end: a volume's whole life on a simulated device, shown step by step.
+
+Then what becomes of a volume whose node is gone.
+"""
 
 import argparse
 import asyncio
@@ -18,6 +21,7 @@ from rich.table import Table
 from demo.commands import count, shorten
 from demo.host import Host, examine_host, tidy
 from demo.processes import House, Surprise, open_house
+from demo.repair import REPAIR, open_scene
 from demo.steps import Step
 from demo.walk import WALK
 from libs.ops.logs import configure_logging
@@ -93,6 +97,30 @@ async def _run(console: Console, latency: float, *, whole: bool, without_node: b
             finally:
                 console.print(table)
     console.print(f"[bold green]✓[/] {escape(done)}")
+    await _repair(console)
+
+
+async def _repair(console: Console) -> None:
+    """Show what becomes of a volume whose node is gone."""
+    table = Table(title="A node is gone", header_style="bold", show_lines=True)
+    table.add_column("what happens", style="bold cyan", no_wrap=True)
+    table.add_column("what is seen", ratio=1)
+    table.add_column("s", justify="right")
+    async with _own_directory() as directory:
+        console.print(
+            "Starting a cluster's API, the reconciler and another controller ...", style="dim"
+        )
+        async with open_scene(directory) as scene:
+            started = time.perf_counter()
+            try:
+                for name, step in REPAIR:
+                    seen = await step(scene)
+                    table.add_row(name, escape(seen), f"{time.perf_counter() - started:.1f}")
+            finally:
+                console.print(table)
+    console.print(
+        "[bold green]✓[/] What a lost node had can be attached elsewhere; nobody had to help."
+    )
 
 
 @contextlib.asynccontextmanager

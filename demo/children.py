@@ -61,8 +61,10 @@ async def _end(process: asyncio.subprocess.Process) -> int:
         return await process.wait()
 
 
-async def read_ready(process: asyncio.subprocess.Process, directory: Path) -> dict[str, str]:
-    """Return what the simulated device says of itself when it is ready.
+async def read_ready(
+    process: asyncio.subprocess.Process, directory: Path, what: str = "simulated device"
+) -> dict[str, str]:
+    """Return what a stand-in says of itself when it is ready.
 
     Raises:
         Surprise: it does not get ready.
@@ -75,7 +77,7 @@ async def read_ready(process: asyncio.subprocess.Process, directory: Path) -> di
         ready: dict[str, str] = json.loads(line)
     except (TimeoutError, ValueError) as error:
         raise Surprise(
-            "expected the simulated device to say where it listens\n" + _tail(directory)
+            f"expected the {what} to say where it listens\n" + _tail(directory)
         ) from error
     return ready
 

@@ -39,6 +39,24 @@ class Admin:
         findings = list(found.values())
         return api.ListFindingsResponse(findings=findings, total=len(findings), as_of=page.as_of)
 
+    async def list_attachments(
+        self, request: api.ListAttachmentsRequest
+    ) -> api.ListAttachmentsResponse:
+        """Return the attachments of all pages, and all that is not known of them."""
+        rows: list[api.AttachmentRow] = []
+        unknown: dict[str, None] = {}
+        request.page_token = ""
+        while True:
+            page = await _ask(self._stub.list_attachments, request)
+            rows += page.attachments
+            unknown |= dict.fromkeys(page.unknown)
+            if not page.next_page_token or page.next_page_token == request.page_token:
+                break
+            request.page_token = page.next_page_token
+        return api.ListAttachmentsResponse(
+            attachments=rows, total=len(rows), as_of=page.as_of, unknown=list(unknown)
+        )
+
     async def explain_volume(self, volume: str) -> api.ExplainVolumeResponse:
         """Return all that is known of a volume."""
         return await _ask(self._stub.explain_volume, api.ExplainVolumeRequest(volume=volume))

@@ -69,17 +69,22 @@ async def show_volume(admin: Admin, args: argparse.Namespace) -> Outcome:
 
 
 async def show_attachments(admin: Admin, args: argparse.Namespace) -> Outcome:
-    """List a volume's attachments, or those that are wrong."""
+    """List all attachments, or those of a volume or a node."""
+    unknown: list[str] = []
     if args.volume:
-        rows = attachments.rows_of_volume(await admin.explain_volume(args.volume))
+        explained = await admin.explain_volume(args.volume)
+        rows, unknown = attachments.rows_of_volume(explained), explained.unknown
     else:
-        request = api.ListFindingsRequest(kinds=list(attachments.KINDS), node=args.node or "")
-        rows = attachments.rows_of_findings((await admin.list_findings(request)).findings)
+        node = args.node or ""
+        answer = await admin.list_attachments(api.ListAttachmentsRequest(node=node))
+        # After the attachments: what was wrong with them then is there still, or is resolved.
+        request = api.ListFindingsRequest(kinds=list(attachments.KINDS))
+        found = await admin.list_findings(request)
+        rows, unknown = attachments.rows_of_all(answer, found.findings), answer.unknown
     rows = [row for row in rows if args.node in (None, row.node)]
-    whole = bool(args.volume)
     return Outcome(
-        attachments.render(rows, _now(), whole=whole, wide=is_wide(args)),
-        attachments.document(rows, whole=whole),
+        attachments.render(rows, unknown, _now(), wide=is_wide(args)),
+        attachments.document(rows, unknown),
         good=not any(row.is_wrong for row in rows),
     )
 

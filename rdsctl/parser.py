@@ -38,7 +38,7 @@ SHELLS = ("bash", "zsh", "fish")
 _ABOUT = "See what the reconciler has found and does, and have it do otherwise."
 _EPILOG = """\
 exit codes:
-  0 done   1 not as it should be (--exit-code, reconcile)   2 wrong usage or settings
+  0 done   1 not as it should be (--exit-code, reconcile, preflight)   2 wrong usage or settings
   3 not reached   4 not permitted   5 not found   6 conflict: not the leader, or changed meanwhile
   7 sent, and no answer: it may have been done   8 the server failed   9 not confirmed
 
@@ -66,6 +66,7 @@ def build_parser() -> ArgumentParser:
     _add_reading(commands, everywhere)
     _add_orphans(commands, everywhere)
     _add_changing(commands, everywhere)
+    _add_preflight(commands, everywhere)
     shell = _add(commands, everywhere, "completion", "print a shell's completion of rdsctl")
     shell.add_argument("shell", choices=SHELLS)
     _add(commands, everywhere, "version", "print the version of this program")
@@ -126,9 +127,9 @@ def _add_reading(commands: "_Commands", everywhere: ArgumentParser) -> None:
     _exit_code(volume, "something is wrong with it, or not known")
 
     attachments = _add(
-        commands, everywhere, "attachments", "list attachments that are wrong, or one volume's"
+        commands, everywhere, "attachments", "list all attachments, those that are wrong first"
     )
-    attachments.add_argument("volume", metavar="VOLUME", nargs="?", help="all of this volume's")
+    attachments.add_argument("volume", metavar="VOLUME", nargs="?", help="only of this volume")
     attachments.add_argument("--node", metavar="NODE", help="only to this node")
     _exit_code(attachments, "any of them is wrong")
 
@@ -211,3 +212,35 @@ def _add_changing(commands: "_Commands", everywhere: ArgumentParser) -> None:
     )
     _confirmation(pause)
     _add(commands, everywhere, "resume", "have the reconciler act again")
+
+
+def _add_preflight(commands: "_Commands", everywhere: ArgumentParser) -> None:
+    text = "look at a cluster and a device, and say what moving over to this driver would do"
+    parser = _add(commands, everywhere, "preflight", text)
+    parser.add_argument("--kubeconfig", metavar="FILE", help="the cluster; left out without it")
+    parser.add_argument("--rds-address", metavar="HOST", help="the device; left out without it")
+    parser.add_argument("--rds-port", metavar="PORT", default="22", help="(default: %(default)s)")
+    parser.add_argument(
+        "--rds-user", metavar="NAME", default="rds-csi", help="(default: %(default)s)"
+    )
+    parser.add_argument("--rds-key-file", metavar="FILE", help="private key to log in with")
+    parser.add_argument("--rds-password-file", metavar="FILE", help="file with a password")
+    parser.add_argument("--rds-host-key-file", metavar="FILE", help="the device's host key")
+    parser.add_argument(
+        "--volume-base-paths",
+        metavar="PATHS",
+        help="directories for volumes, with commas (default: those that volumes are in)",
+    )
+    parser.add_argument(
+        "--managed-nqn-prefixes",
+        metavar="PREFIXES",
+        default="nqn.2000-02.com.mikrotik",
+        help="as the node plugin will have them (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--driver-name",
+        metavar="NAME",
+        default="rds.csi.srvlab.io",
+        help="(default: %(default)s)",
+    )
+    _exit_code(parser, "there are warnings, too; blockers do so always")

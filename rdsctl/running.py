@@ -14,6 +14,7 @@ from rdsctl.commands import COMMANDS, counts_as_failure
 from rdsctl.connection import PASS_TIMEOUT, TIMEOUT, BadSettings, Connection, resolve
 from rdsctl.failures import Exit, Failure, explain
 from rdsctl.parser import OUTPUTS
+from rdsctl.preflight.command import preflight
 from rdsctl.printing import Printer
 from rdsctl.questions import QUESTIONS, Question, has_question
 from rdsctl.streams import Streams
@@ -25,10 +26,14 @@ _YES = frozenset({"y", "yes"})
 def execute(args: Namespace, environ: Mapping[str, str], streams: Streams) -> int:
     """Run a command that needs a reconciler; return the exit code."""
     if streams.stderr is sys.stderr:
-        configure_logging("warning", "console")  # which writes there, and not among the answers
+        # What preflight meets is among its findings.
+        level = "error" if args.command == "preflight" else "warning"
+        configure_logging(level, "console")  # which writes there, and not among the answers
     connection = None
     try:
         args.output = _output(args, environ)
+        if args.command == "preflight":
+            return _run_preflight(args, Printer(streams.stdout, environ))
         connection = resolve(
             args, environ, PASS_TIMEOUT if args.command == "reconcile" else TIMEOUT
         )
@@ -90,6 +95,13 @@ async def _run(args: Namespace, connection: Connection, printer: Printer) -> int
         outcome = await COMMANDS[args.command](admin, args)
     _show(args, outcome, printer, indent=2)
     return Exit.NOT_GOOD if counts_as_failure(args, outcome) else Exit.OK
+
+
+def _run_preflight(args: Namespace, printer: Printer) -> int:
+    """Look at a cluster and a device. No reconciler is needed."""
+    outcome, code = asyncio.run(preflight(args))
+    _show(args, outcome, printer, indent=2)
+    return code
 
 
 def _show(args: Namespace, outcome: Outcome, printer: Printer, *, indent: int | None) -> None:

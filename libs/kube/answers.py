@@ -53,8 +53,11 @@ def parse_object(text: bytes) -> Object | None:
 def parse_listing(text: bytes) -> Listing | None:
     """Read a page of a listing; None for anything else."""
     body = parse_object(text)
-    items = body.get("items") if body else None
-    if body is None or not isinstance(items, list):
+    if body is None or "items" not in body:
+        return None
+    # A listing of metadata alone that has nothing in it has null there.
+    items = [] if body["items"] is None else body["items"]
+    if not isinstance(items, list):
         return None
     metadata = body.get("metadata") or {}
     version, following = metadata.get("resourceVersion"), metadata.get("continue")

@@ -34,9 +34,10 @@ class Events:
         host: the node that it runs on.
         clock: seconds since 1970.
         sleep: waits between two tries.
+        posted: is told the reason of each event that was written.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each has a default but three)
         self,
         kube: KubeClient,
         component: str,
@@ -44,11 +45,13 @@ class Events:
         *,
         clock: Callable[[], float] = time.time,
         sleep: Sleep = asyncio.sleep,
+        posted: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._kube = kube
         self._source = {"component": component, "host": host}
         self._clock = clock
         self._sleep = sleep
+        self._posted = posted
         self._backlog: Backlog[Happening] = Backlog("events", MOST_WAITING)
         self._correlator = Correlator()
 
@@ -64,7 +67,8 @@ class Events:
 
     async def _write(self, happening: Happening) -> None:
         try:
-            await self._try_to_write(happening)
+            if await self._try_to_write(happening):
+                self._posted(happening.reason)
         except Unreachable as error:
             self._give_up(happening, error)
 
@@ -78,17 +82,19 @@ class Events:
             detail=error.detail,
         )
 
-    async def _try_to_write(self, happening: Happening) -> None:
+    async def _try_to_write(self, happening: Happening) -> bool:
+        """Write an event; return whether it is there, and not one too many."""
         record = self._correlator.observe(happening)
         if record is None:
-            return
+            return False
         if not record.is_new:
             with contextlib.suppress(ObjectMissing):  # the cluster forgets Events after a while
                 await retried(lambda: self._change(record), self._sleep)
-                return
+                return True
         # A name that is taken is that of a try whose answer was lost.
         with contextlib.suppress(ObjectExists):
             await retried(lambda: self._create(record), self._sleep)
+        return True
 
     async def _create(self, record: Record) -> None:
         about = record.happening.about
@@ -151,15 +157,16 @@ def _stamp(at: float) -> str:
 
 
 @contextlib.asynccontextmanager
-async def open_events(
+async def open_events(  # noqa: PLR0913 (each has a default but three)
     kube: KubeClient,
     component: str,
     host: str,
     *,
     clock: Callable[[], float] = time.time,
     sleep: Sleep = asyncio.sleep,
+    posted: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Events]:
     """Own a recorder of events. Its end gives what is waiting a moment to be written."""
-    events = Events(kube, component, host, clock=clock, sleep=sleep)
+    events = Events(kube, component, host, clock=clock, sleep=sleep, posted=posted)
     async with events.running():
         yield events

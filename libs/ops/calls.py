@@ -1,4 +1,4 @@
-"""What is counted of gRPC calls: how many ended how, and how long they took."""
+"""What is counted of gRPC calls and of events, in every service alike."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -93,3 +93,20 @@ class AdminCalls:
         self._count.add(name, code.name)
         if not name.startswith("Watch"):  # they last for as long as somebody looks
             self._seconds.observe(name, value=seconds)
+
+
+class EventsPosted:
+    """Counts the events that were written to the cluster.
+
+    Args:
+        metrics: where they are kept.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._count = metrics.counter(
+            "events_posted_total", "Events that were written to the cluster", ("reason",)
+        )
+
+    def __call__(self, reason: str) -> None:
+        """Count an event that was written."""
+        self._count.add(reason)

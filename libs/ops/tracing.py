@@ -1,22 +1,57 @@
 """Tracing with OpenTelemetry: an optional extra, which is imported only where it is asked for."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, cast
+
+import structlog
 
 from libs.core.errors import InvalidRequest
 from libs.core.spans import Span, Value
 
 if TYPE_CHECKING:
     from opentelemetry import trace
-    from opentelemetry.sdk.trace.export import SpanExporter
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+log = structlog.get_logger(__name__)
 
 _FLUSH_SECONDS = 3
+_GIVE_UP_SECONDS = 1
+
+
+class _Telling:
+    """An exporter that says once that spans cannot be sent, and once that they can again.
+
+    The kit's own would say so for each batch, every few seconds for as long as it lasts.
+    """
+
+    def __init__(self, inner: "SpanExporter") -> None:
+        self._inner = inner
+        self._failing = False
+
+    def export(self, spans: "Sequence[ReadableSpan]") -> "SpanExportResult":
+        result = self._inner.export(spans)
+        failing = result.name != "SUCCESS"
+        if failing and not self._failing:
+            log.warning("spans cannot be sent, and are lost meanwhile")
+        if self._failing and not failing:
+            log.info("spans are sent again")
+        self._failing = failing
+        return result
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self._inner.force_flush(timeout_millis)
+
+    def shutdown(self) -> None:
+        self._inner.shutdown()
 
 
 class _Span:
     def __init__(self, inner: "trace.Span") -> None:
         self._inner = inner
+        self.has_failed = False
 
     def set(self, **attributes: Value) -> None:
         self._inner.set_attributes(attributes)
@@ -24,6 +59,7 @@ class _Span:
     def fail(self, text: str) -> None:
         from opentelemetry.trace import Status, StatusCode  # noqa: PLC0415 (optional)
 
+        self.has_failed = True
         self._inner.set_status(Status(StatusCode.ERROR, text))
 
 
@@ -56,7 +92,8 @@ class OpenTelemetryTracer:
             shutdown_on_exit=False,
         )
         # A thread of its own sends; one span more than it keeps up with is dropped, not waited for.
-        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._exporter = _Telling(exporter)
+        self._provider.add_span_processor(BatchSpanProcessor(cast("SpanExporter", self._exporter)))
         self._tracer = self._provider.get_tracer(service, version)
 
     @contextlib.contextmanager
@@ -70,14 +107,33 @@ class OpenTelemetryTracer:
 
         above = TraceContextTextMapPropagator().extract(parent) if "traceparent" in parent else None
         with self._tracer.start_as_current_span(
-            name, context=above, attributes=attributes, record_exception=False
+            name,
+            context=above,
+            attributes=attributes,
+            record_exception=False,
+            set_status_on_exception=False,
         ) as inner:
-            yield _Span(inner)
+            own = _Span(inner)
+            try:
+                yield own
+            except BaseException as error:
+                if not own.has_failed:  # only its type: its text is for the log, or for nobody
+                    own.fail(type(error).__name__)
+                raise
+
+    def flush(self) -> None:
+        """Send what waits to be sent; blocks."""
+        self._provider.force_flush(_FLUSH_SECONDS * 1000)
 
     def close(self) -> None:
         """Send what is left; blocks for a few seconds at most."""
-        self._provider.force_flush(_FLUSH_SECONDS * 1000)
-        self._provider.shutdown()
+        # The kit's own limits count for each of many tries to send, and not for all of them.
+        ending = threading.Thread(target=self._provider.shutdown, name="tracing", daemon=True)
+        ending.start()
+        ending.join(_FLUSH_SECONDS)
+        if ending.is_alive():
+            self._exporter.shutdown()
+            ending.join(_GIVE_UP_SECONDS)
 
 
 def make_tracer(endpoint: str, service: str, version: str, instance: str) -> OpenTelemetryTracer:

@@ -9,6 +9,7 @@ from protos.gen.rdscsi.reconciler.v1 import (
     ExplainVolumeResponse,
     Finding,
     FindingKind,
+    ListAttachmentsResponse,
     Node,
     Subject,
     VolumeAttachment,
@@ -16,7 +17,7 @@ from protos.gen.rdscsi.reconciler.v1 import (
 from rdsctl.blocks import Block, Cell, Line, Tone, table
 from rdsctl.jsonform import Json, to_json
 from rdsctl.views.findings import SETTLED
-from rdsctl.words import age, plural, word
+from rdsctl.words import age, clean, plural, word
 
 KINDS = (
     FindingKind.NODE_GONE,
@@ -29,6 +30,8 @@ KINDS = (
 )
 """Kinds of findings that are about an attachment."""
 
+_STATES = {"": "not attached", "pending": "being attached", "detached": "detached, not gone yet"}
+
 _ADMISSIONS = {Admission.SHUT_OUT: Tone.BAD, Admission.NO_VOLUME: Tone.BAD}
 
 
@@ -38,7 +41,6 @@ class Row:
 
     volume_id: str
     node: str
-    name: str = ""
     in_cluster: VolumeAttachment | None = None
     at_controller: Attachment | None = None
     where: Node | None = None
@@ -54,7 +56,8 @@ class Row:
         """The name of the VolumeAttachment."""
         named = self.in_cluster.name if self.in_cluster else ""
         known = self.at_controller.attachment_name if self.at_controller else ""
-        return named or known or self.name
+        about = next((f.subject.volume_attachment for f in self.findings if f.subject), "")
+        return named or known or about
 
     @property
     def state(self) -> str:
@@ -65,16 +68,30 @@ class Row:
             return ""
         return "attached" if self.in_cluster.attached else "pending"
 
+    @property
+    def state_words(self) -> str:
+        """How it stands, for people."""
+        is_going = self.in_cluster is not None and self.in_cluster.deleting_since is not None
+        if is_going and self.state != "detached":
+            return "being detached"
+        return _STATES.get(self.state, self.state)
 
-def rows_of_findings(findings: Sequence[Finding]) -> list[Row]:
-    """Return a row for each attachment that a finding is about."""
-    rows: dict[tuple[str, str], Row] = {}
-    for finding in findings:
-        about = finding.subject or Subject()
-        row = rows.setdefault((about.volume_id, about.node), Row(about.volume_id, about.node))
-        row.name = row.name or about.volume_attachment
-        row.findings.append(finding)
-    return list(rows.values())
+
+def rows_of_all(answer: ListAttachmentsResponse, findings: Sequence[Finding]) -> list[Row]:
+    """Return a row for each attachment, those that are wrong first."""
+    known = {finding.id: finding for finding in findings}
+    rows = [
+        Row(
+            item.volume_id,
+            item.node,
+            in_cluster=item.volume_attachment,
+            at_controller=item.at_controller,
+            where=item.node_state,
+            findings=[known[key] for key in item.finding_ids if key in known],
+        )
+        for item in answer.attachments
+    ]
+    return sorted(rows, key=lambda row: not row.is_wrong)
 
 
 def rows_of_volume(volume: ExplainVolumeResponse) -> list[Row]:
@@ -83,7 +100,7 @@ def rows_of_volume(volume: ExplainVolumeResponse) -> list[Row]:
     Two VolumeAttachments to one node, of which one is being deleted, are two rows.
     """
     rows: list[Row] = [
-        Row(volume.volume_id, item.node, item.name, in_cluster=item) for item in volume.attachments
+        Row(volume.volume_id, item.node, in_cluster=item) for item in volume.attachments
     ]
     for known in volume.device_attachments:
         matching = (r for r in rows if _is_same(r, known))
@@ -112,23 +129,24 @@ def _is_about(finding: Finding, row: Row) -> bool:
     return about.node == row.node
 
 
-def render(rows: Sequence[Row], now: datetime, *, whole: bool, wide: bool) -> tuple[Block, ...]:
+def render(
+    rows: Sequence[Row], unknown: Sequence[str], now: datetime, *, wide: bool
+) -> tuple[Block, ...]:
     """Return what `rdsctl attachments` says.
 
     Args:
         rows: the attachments.
+        unknown: what could not be known, and why.
         now: the time.
-        whole: whether the rows are all that there are, and not only those with findings.
         wide: whether to show everything.
     """
+    doubts = tuple(Line(f"Not known: {clean(why)}", Tone.WARN) for why in unknown)
     if not rows:
-        text = "It is attached nowhere." if whole else "No attachment is wrong."
-        return (Line(text, Tone.GOOD),)
+        text = "No attachment is known." if unknown else "Nothing is attached."
+        return (*doubts, Line(text, Tone.WARN if unknown else Tone.GOOD))
     wrong = sum(row.is_wrong for row in rows)
-    tail = f"{plural(len(rows), 'attachment')}, {wrong} of them wrong."
-    if not whole:
-        tail = f"{plural(len(rows), 'attachment')} with findings; others are not listed."
-    return (attachments_table(rows, now, wide=wide), Line(tail, Tone.FAINT))
+    tail = f"{plural(len(rows), 'attachment')}, {wrong or 'none'} of them wrong."
+    return (*doubts, attachments_table(rows, now, wide=wide), Line(tail, Tone.FAINT))
 
 
 def attachments_table(rows: Sequence[Row], now: datetime, *, wide: bool, title: str = "") -> Block:
@@ -146,7 +164,7 @@ def _cells(row: Row, now: datetime, *, wide: bool) -> list[str | Cell]:
     cells: list[str | Cell] = [
         row.volume_id,
         row.node,
-        row.state,
+        row.state_words,
         Cell(word(admission), _ADMISSIONS.get(admission, Tone.PLAIN)),
         age(since, now),
         Cell("; ".join(_words(row)), Tone.BAD if row.is_wrong else Tone.PLAIN),
@@ -177,9 +195,13 @@ def _readiness(node: Node | None) -> str:
     return f"{ready}, out of service" if node.out_of_service else ready
 
 
-def document(rows: Sequence[Row], *, whole: bool) -> dict[str, Json]:
+def document(rows: Sequence[Row], unknown: Sequence[str]) -> dict[str, Json]:
     """Return what scripts get."""
-    return {"attachments": [_json(row) for row in rows], "whole": whole}
+    return {
+        "attachments": [_json(row) for row in rows],
+        "whole": not unknown,
+        "unknown": list(unknown),
+    }
 
 
 def _json(row: Row) -> dict[str, Json]:

@@ -158,5 +158,5 @@ class AdminServicer(admin.ControllerAdminBase):
         )
         self._parts.catalog.forget()
         answer = answers.render_removed(orphan, size)
-        note(done=answer.summary)
+        note(done=answer.summary, security=SecurityEvent.REMOVED.value)
         return answer

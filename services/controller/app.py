@@ -22,7 +22,7 @@ from libs.csikit.lifetime import wait_for_signal
 from libs.csikit.server import open_admin_server, open_server
 from libs.kube.client import open_kube
 from libs.kube.events import open_events
-from libs.ops.calls import AdminCalls, VolumeOperations
+from libs.ops.calls import AdminCalls, EventsPosted, VolumeOperations
 from libs.ops.hardening import forbid_core_dumps
 from libs.ops.health import Progress
 from libs.ops.logs import configure_logging
@@ -229,7 +229,9 @@ async def _open_cluster(
         open_kube(settings.kubeconfig, os.environ) as kube,
         open_kube_cluster(kube, options) as cluster,
         contextlib.aclosing(KubeRegistry(kube, settings.driver_name, cluster)) as registry,
-        open_events(kube, PROGRAM.name, socket.gethostname()) as events,
+        open_events(
+            kube, PROGRAM.name, socket.gethostname(), posted=EventsPosted(telemetry.metrics)
+        ) as events,
         open_teller(events, kube, cluster.holdings.objects_of) as teller,
     ):
         counts.show(cluster.holdings)

@@ -27,7 +27,7 @@ from libs.nvmeof.mountinfo import Mount
 from libs.nvmeof.offload import Offload
 from libs.nvmeof.usage import Subject, read_users
 from libs.nvmeof.usage_proc import list_hidden
-from libs.ops.calls import VolumeOperations
+from libs.ops.calls import EventsPosted, VolumeOperations
 from libs.ops.hardening import forbid_core_dumps
 from libs.ops.health import Progress
 from libs.ops.logs import configure_logging
@@ -89,7 +89,9 @@ async def open_node(
             else await stack.enter_async_context(_open_fabrics(settings))
         )
         if cluster is None:
-            cluster = await stack.enter_async_context(_open_cluster(settings, environ or {}))
+            cluster = await stack.enter_async_context(
+                _open_cluster(settings, environ or {}, EventsPosted(telemetry.metrics))
+            )
         offload = Offload()
         desk = Desk(
             fabrics=found,
@@ -193,14 +195,16 @@ async def _open_fabrics(settings: NodeSettings) -> AsyncIterator[tuple[Fabrics, 
 
 @contextlib.asynccontextmanager
 async def _open_cluster(
-    settings: NodeSettings, environ: Mapping[str, str]
+    settings: NodeSettings, environ: Mapping[str, str], posted: Callable[[str], None]
 ) -> AsyncIterator[Cluster]:
     if settings.cluster == "none":
         yield NoCluster()
         return
     async with (
         open_kube(settings.kubeconfig, environ) as kube,
-        open_kube_cluster(kube, settings.driver_name, settings.node_id.text) as cluster,
+        open_kube_cluster(
+            kube, settings.driver_name, settings.node_id.text, posted=posted
+        ) as cluster,
     ):
         yield cluster
 

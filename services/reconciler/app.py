@@ -6,9 +6,9 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -16,32 +16,34 @@ from libs.core.errors import RdsCsiError
 from libs.core.version import __version__
 from libs.csikit.calls import Calls
 from libs.csikit.channel import open_admin_channel
-from libs.csikit.endpoint import TcpAddress
 from libs.csikit.lifetime import wait_for_signal
 from libs.csikit.server import open_admin_server
-from libs.csikit.tls import TlsFiles
-from libs.kube.access import SERVICE_ACCOUNT
 from libs.kube.client import KubeClient, open_kube
 from libs.kube.events import open_events
 from libs.kube.lease import Election, open_election
 from libs.kube.leasing import LeaseOptions
+from libs.ops.calls import AdminCalls
+from libs.ops.hardening import forbid_core_dumps
+from libs.ops.health import Progress
 from libs.ops.logs import configure_logging
-from libs.ops.metrics import Metrics
-from libs.ops.settings import Program, SettingsError, describe, flag, load
-from libs.ops.web import open_web
+from libs.ops.settings import Program, SettingsError, describe, load
+from libs.ops.telemetry import Telemetry, open_live_settings, open_telemetry
 from services.reconciler.adapters.clock import SteadyClock
 from services.reconciler.adapters.cluster import KubeCluster, open_kube_cluster
 from services.reconciler.adapters.controller import AdminController
 from services.reconciler.adapters.counts import ReconcilerCounts
-from services.reconciler.adapters.files import read_namespace, unreadable
+from services.reconciler.adapters.files import complete
+from services.reconciler.adapters.heap import settle
 from services.reconciler.adapters.lease import LeaseReader
 from services.reconciler.adapters.memory import ConfigMapStore
 from services.reconciler.adapters.telling import Teller
 from services.reconciler.config import ReconcilerSettings
 from services.reconciler.servicer import Parts, ReconcilerServicer
 from services.reconciler.workflow.act import Actor, Hands
+from services.reconciler.workflow.attaching import Lister
 from services.reconciler.workflow.backoff import Backoff
 from services.reconciler.workflow.board import Board
+from services.reconciler.workflow.herald import Herald
 from services.reconciler.workflow.leading import Times, Works, open_leading
 from services.reconciler.workflow.looking import Lookout
 from services.reconciler.workflow.passes import Parts as PassParts
@@ -59,7 +61,6 @@ PROGRAM = Program(
 )
 
 _BAD_SETTINGS = 2
-_PARTS = ("cert", "key", "ca")
 _TOUCH_SECONDS = 5.0
 """How often the memory is saved at most while something is waited for."""
 
@@ -72,9 +73,11 @@ class Running:
         identity: of this replica.
         admin: where its admin API is reached; empty for nowhere.
         metrics: host and port of its metrics; None for nowhere.
+        looked: waits until it has looked at everything for the first time.
     """
 
     identity: str
+    looked: Callable[[], Awaitable[None]]
     admin: str = ""
     metrics: tuple[str, int] | None = None
 
@@ -96,16 +99,17 @@ async def open_reconciler(
     settings: ReconcilerSettings, environ: Mapping[str, str]
 ) -> AsyncIterator[Running]:
     """Own a running reconciler: what it watches, its part in the election, its sockets."""
+    telemetry = Telemetry()
+    telemetry.health.add_readiness("start", progress := Progress())
     async with contextlib.AsyncExitStack() as stack:
-        outside = await _open_outside(stack, settings, environ)
-        metrics = Metrics()
-        counts = ReconcilerCounts(metrics)
+        host = environ.get("HOSTNAME") or socket.gethostname()
+        shown = await stack.enter_async_context(open_telemetry(telemetry, settings, PROGRAM, host))
+        counts = ReconcilerCounts(telemetry.metrics)
+        outside = await _open_outside(stack, settings, environ, counts)
         parts = await _open_inside(stack, settings, outside, counts)
         counts.show_board(parts.board)
         counts.show_watches(parts.watches, outside.clock)
-        counts.show_state(
-            "reconciler_leading", "Whether this replica leads", lambda: parts.election.is_leading
-        )
+        counts.show_leading(lambda: parts.election.is_leading)
         counts.show_state(
             "reconciler_paused", "Whether somebody paused it", lambda: _is_paused(parts)
         )
@@ -114,11 +118,9 @@ async def open_reconciler(
             "Whether the controller's admin API is reached",
             lambda: parts.controller.connected,
         )
-        bound = None
-        if settings.metrics_address:
-            bound = await stack.enter_async_context(open_web(metrics, settings.metrics_address))
-        admin = await _serve_admin(stack, settings, parts)
-        yield Running(parts.identity, admin, bound)
+        admin = await _serve_admin(stack, settings, parts, telemetry)
+        progress.done()
+        yield Running(parts.identity, parts.board.wait_shown, admin, shown)
 
 
 def _is_paused(parts: Parts) -> bool:
@@ -127,7 +129,10 @@ def _is_paused(parts: Parts) -> bool:
 
 
 async def _open_outside(
-    stack: contextlib.AsyncExitStack, settings: ReconcilerSettings, environ: Mapping[str, str]
+    stack: contextlib.AsyncExitStack,
+    settings: ReconcilerSettings,
+    environ: Mapping[str, str],
+    counts: ReconcilerCounts,
 ) -> _Outside:
     clock = SteadyClock()
     host = environ.get("HOSTNAME") or socket.gethostname()
@@ -141,14 +146,14 @@ async def _open_outside(
         retry=settings.lease_retry,
     )
     kube = await stack.enter_async_context(open_kube(settings.kubeconfig, environ))
-    events = await stack.enter_async_context(open_events(kube, PROGRAM.name, host))
-    teller = Teller(events, settings.driver_name)
+    writing = open_events(kube, PROGRAM.name, host, posted=counts.posted)
+    teller = Teller(await stack.enter_async_context(writing), kube, settings.driver_name, clock)
     opening = open_kube_cluster(kube, settings.driver_name, clock, teller, settings.debounce)
     cluster = await stack.enter_async_context(opening)
     channel = await stack.enter_async_context(
         open_admin_channel(
             settings.controller_endpoint,
-            _controller_tls(settings),
+            settings.controller_tls,
             server_name=settings.controller_server_name,
             deadline=settings.controller_timeout,
         )
@@ -156,14 +161,6 @@ async def _open_outside(
     election = await stack.enter_async_context(open_election(kube, options))
     controller = AdminController(channel, clock)
     return _Outside(kube, cluster, controller, election, options, clock)
-
-
-def _controller_tls(settings: ReconcilerSettings) -> TlsFiles | None:
-    cert, key = settings.controller_tls_cert, settings.controller_tls_key
-    authority = settings.controller_tls_ca
-    if cert is None or key is None or authority is None:
-        return None
-    return TlsFiles(cert, key, authority)
 
 
 async def _open_inside(
@@ -179,22 +176,23 @@ async def _open_inside(
     backoff = Backoff(settings.backoff_first, settings.backoff_longest)
     lookout = Lookout(outside.controller, outside.cluster, clock, settings.rules)
     triggers, board = Triggers(clock), Board()
-    hands = Hands(
-        outside.controller, outside.cluster, recall, backoff, clock, counts, election.check
-    )
+    controller, cluster = outside.controller, outside.cluster
+    herald = Herald(cluster, counts)
+    hands = Hands(controller, cluster, recall, backoff, clock, counts, herald, election.check)
     actor = Actor(hands, settings.actions_at_once, lambda: triggers.put(Trigger.ATTACHMENT))
-    passes = Passes(PassParts(lookout, recall, board, backoff, actor, clock, counts))
+    passes = Passes(PassParts(lookout, recall, board, backoff, actor, clock, counts, herald))
     works = Works(
         election=election,
         passes=passes,
         actor=actor,
         lookout=lookout,
         recall=recall,
-        controller=outside.controller,
-        cluster=outside.cluster,
+        controller=controller,
+        cluster=cluster,
         clock=clock,
         observer=counts,
         triggers=triggers,
+        herald=herald,
         times_reached=lambda: outside.controller.state.times,
     )
     times = Times(settings.interval, _TOUCH_SECONDS)
@@ -212,6 +210,7 @@ async def _open_inside(
         backoff=backoff,
         cluster=outside.cluster,
         explainer=outside.controller,
+        lister=Lister(outside.cluster, outside.controller, board, clock),
         controller=outside.controller.state,
         watches=outside.cluster.states,
         clock=clock,
@@ -220,7 +219,10 @@ async def _open_inside(
 
 
 async def _serve_admin(
-    stack: contextlib.AsyncExitStack, settings: ReconcilerSettings, parts: Parts
+    stack: contextlib.AsyncExitStack,
+    settings: ReconcilerSettings,
+    parts: Parts,
+    telemetry: Telemetry,
 ) -> str:
     exposure = settings.admin
     if exposure.address is None:
@@ -228,46 +230,42 @@ async def _serve_admin(
     serving = open_admin_server(
         (ReconcilerServicer(parts),),
         exposure.address,
-        Calls(allowed=exposure.allowed),
+        Calls(observer=AdminCalls(telemetry.metrics), allowed=exposure.allowed),
         tls=exposure.tls,
         insecure=exposure.insecure,
         drain_seconds=settings.drain_seconds,
+        is_ready=telemetry.health.is_ready,
     )
     return (await stack.enter_async_context(serving)).address
 
 
-def complete(settings: ReconcilerSettings, account: Path = SERVICE_ACCOUNT) -> ReconcilerSettings:
-    """Return the settings with what the pod's service account and the files say.
-
-    Raises:
-        SettingsError: something is missing, or a file cannot be read.
-    """
-    names = [f"{whose}_tls_{part}" for whose in ("admin", "controller") for part in _PARTS]
-    problems = list(unreadable({flag(name): getattr(settings, name) for name in names}))
-    address = settings.controller_endpoint
-    is_remote = isinstance(address, TcpAddress) and not address.is_loopback
-    if is_remote and _controller_tls(settings) is None and not settings.controller_insecure:
-        problems.append("--controller-tls-cert, -key and -ca are required for another machine")
-    namespace = settings.namespace or read_namespace(account)
-    if not namespace:
-        problems.append("--namespace is required outside of a pod")
-    if problems:
-        raise SettingsError(problems)
-    return replace(settings, namespace=namespace)
-
-
-async def _serve(settings: ReconcilerSettings, environ: Mapping[str, str]) -> None:
+async def _serve(
+    settings: ReconcilerSettings,
+    environ: Mapping[str, str],
+    reread: Callable[[], ReconcilerSettings],
+) -> None:
     # From the first moment: as process 1 of a container Python ignores SIGTERM without a handler.
     told = asyncio.create_task(wait_for_signal())
     await asyncio.sleep(0)
-    async with open_reconciler(settings, environ):
-        log.info("ending", signal=await told)
+    settle(collect=True)
+    async with (
+        open_live_settings(settings, reread),
+        open_reconciler(settings, environ) as running,
+    ):
+        looked = asyncio.ensure_future(running.looked())
+        try:
+            await asyncio.wait((told, looked), return_when=asyncio.FIRST_COMPLETED)
+            settle()
+            log.info("ending", signal=await told)
+        finally:
+            looked.cancel()
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run a reconciler until it is told to end; return the exit code."""
     try:
-        settings, only_check = load(ReconcilerSettings, argv, environ, PROGRAM)
+        read = partial(load, ReconcilerSettings, argv, environ, PROGRAM)
+        settings, only_check = read()
         settings = complete(settings)
     except SettingsError as error:
         sys.stderr.write(f"{PROGRAM.name}: {error}\n")
@@ -275,9 +273,10 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     if only_check:
         sys.stdout.write(f"{describe(settings)}\n")
         return 0
+    forbid_core_dumps()
     configure_logging(settings.log_level, settings.log_format)
     try:
-        asyncio.run(_serve(settings, environ))
+        asyncio.run(_serve(settings, environ, lambda: complete(read()[0])))
     except RdsCsiError as error:
         log.error("cannot start", error=error.message, detail=error.detail)  # noqa: TRY400 (a sentence, not a trace)
         return 1

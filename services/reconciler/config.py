@@ -6,14 +6,16 @@ from pathlib import Path
 from libs.core.ids import parse_driver_name
 from libs.csikit.endpoint import TcpAddress, parse_address
 from libs.csikit.exposure import Exposure, parse_names, parse_optional_address
+from libs.csikit.tls import TlsFiles
 from libs.ops.settings import choice, flag, integer, seconds, setting, switch
+from libs.ops.telemetry import TelemetrySettings
 from services.reconciler.rules import InUse, Rules
 
 _DAY = 86_400.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReconcilerSettings:
+class ReconcilerSettings(TelemetrySettings):
     """Every setting of the reconciler; `libs.ops.settings` makes flags and variables of them."""
 
     controller_endpoint: Path | TcpAddress = setting(
@@ -180,16 +182,9 @@ class ReconcilerSettings:
     max_orphans_hourly: int = setting(
         "how many orphans may be removed in an hour", integer(0, 10_000), 30
     )
-    metrics_address: str = setting(
-        "address to serve metrics on, as HOST:PORT; empty for none", str, ""
-    )
     drain_seconds: float = setting(
         "how long calls in hand may take to finish at shut-down", seconds(0, 600), 30.0
     )
-    log_level: str = setting(
-        "least severe level to log", choice("debug", "info", "warning", "error"), "info"
-    )
-    log_format: str = setting("log lines for machines or people", choice("json", "console"), "json")
 
     @property
     def admin(self) -> Exposure:
@@ -202,6 +197,15 @@ class ReconcilerSettings:
             self.admin_allowed_clients,
             self.admin_insecure,
         )
+
+    @property
+    def controller_tls(self) -> TlsFiles | None:
+        """What the controller is called with; None for no TLS."""
+        cert, key = self.controller_tls_cert, self.controller_tls_key
+        authority = self.controller_tls_ca
+        if cert is None or key is None or authority is None:
+            return None
+        return TlsFiles(cert, key, authority)
 
     @property
     def rules(self) -> Rules:

@@ -10,6 +10,10 @@ from services.reconciler.model import ItemKind, Node, Ready
 class FindingKind(Enum):
     """What is wrong; the names are those of rdscsi.reconciler.v1.FindingKind."""
 
+    # There is one object for each, so its identity will do; Enum's own is a function in Python, and
+    # a pass over a large cluster that is in disorder asks for a hundred thousand of these.
+    __hash__ = object.__hash__
+
     NODE_GONE = "node-gone"
     NODE_OUT_OF_SERVICE = "node-out-of-service"
     NODE_NOT_READY = "node-not-ready"
@@ -27,6 +31,20 @@ class FindingKind(Enum):
     FENCING_MISMATCH = "fencing-mismatch"
     MIGRATION_OVERDUE = "migration-overdue"
     UNREADABLE = "unreadable"
+
+
+ATTACHMENT_KINDS = frozenset(
+    {
+        FindingKind.NODE_GONE,
+        FindingKind.NODE_OUT_OF_SERVICE,
+        FindingKind.NODE_NOT_READY,
+        FindingKind.ATTACHMENT_UNUSED,
+        FindingKind.ATTACHMENT_STUCK,
+        FindingKind.FENCING_MISMATCH,
+        FindingKind.MIGRATION_OVERDUE,
+    }
+)
+"""Kinds of findings that are about an attachment."""
 
 
 class FindingState(Enum):
@@ -198,6 +216,23 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that people hear of as an event.
+
+    Attributes:
+        reason: one word in CamelCase.
+        text: a sentence or two.
+        is_warning: whether somebody may have to do something.
+        volume: the name of the PersistentVolume that it is about; empty for the driver as a whole.
+    """
+
+    reason: str
+    text: str
+    is_warning: bool = False
+    volume: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What a pass comes to.
 
@@ -208,6 +243,8 @@ class Decision:
         incomplete: what could not be known, in plain words.
         stopped: why no orphan is removed, where a limit says so; empty otherwise.
         next_due: when something falls due that is waiting now; None where nothing does.
+        counts: how many findings there are of each kind.
+        found: orphans that people have not heard of yet.
     """
 
     findings: tuple[Finding, ...]
@@ -217,3 +254,4 @@ class Decision:
     stopped: str = ""
     next_due: float | None = None
     counts: dict[FindingKind, int] = field(default_factory=dict)
+    found: tuple[Finding, ...] = ()

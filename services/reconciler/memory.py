@@ -8,7 +8,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from itertools import groupby
 from typing import Any
 
 from libs.core.errors import Exhausted, InvalidRequest
@@ -20,7 +19,8 @@ MAX_DECISIONS = 500
 """How many decisions of people are kept; the next one is refused, and none is ever dropped."""
 
 _MAX_WORDS = 400
-_VERSION = 1
+_VERSION = 2
+_TRACE = 12
 
 
 class DecisionKind(Enum):
@@ -85,6 +85,7 @@ class Memory:
         removals: when orphans were removed, in the last hour.
         retained: marks of volumes and snapshots that were last referred to by an object that says
             to retain them: see `mark`.
+        told: traces of the orphans that people have heard of: see `trace`.
         saved_at: when this was saved; by the clock of the leader who did.
     """
 
@@ -93,6 +94,7 @@ class Memory:
     paused: Pause | None = None
     removals: tuple[float, ...] = ()
     retained: frozenset[str] = frozenset()
+    told: frozenset[str] = frozenset()
     saved_at: float = 0.0
 
     def rebased(self, now: float, allowance: float) -> "Memory":
@@ -141,6 +143,11 @@ def mark(item_id: str) -> str:
     return hashlib.blake2b(item_id.encode(), digest_size=5).hexdigest()
 
 
+def trace(finding_id: str) -> str:
+    """Return what an orphan that was told of is remembered by: the end of its finding's ID."""
+    return finding_id[-_TRACE:]
+
+
 def _cut(words: str) -> str:
     while len(json.dumps(words)) > _MAX_WORDS:
         words = words[: len(words) * 9 // 10]
@@ -150,13 +157,16 @@ def _cut(words: str) -> str:
 def render_memory(memory: Memory, now: float) -> str:
     """Return it as text of at most `MAX_BYTES`, all ASCII.
 
-    Where that is too little, first sights are left out, the latest ones first: what they are about
-    waits longer.
+    Where that is too little, it is left out which orphans people have heard of, who then hear of
+    them again; and first sights, the latest ones first: what they are about waits longer.
 
     Raises:
         Exhausted: it is too much even so.
     """
     text = _render(memory, now)
+    if len(text) > MAX_BYTES and memory.told:
+        memory = replace(memory, told=frozenset())
+        text = _render(memory, now)
     sights = sorted(memory.first_seen.items(), key=lambda sight: (sight[1], sight[0]))
     while len(text) > MAX_BYTES and sights:
         sights = sights[: int(len(sights) * 0.9)]
@@ -171,10 +181,7 @@ def _render(memory: Memory, now: float) -> str:
     value = {
         "version": _VERSION,
         "savedAt": now,
-        "firstSeen": {
-            kind: {key.rpartition("-")[2]: memory.first_seen[key] for key in keys}
-            for kind, keys in groupby(sorted(memory.first_seen), lambda key: key.rpartition("-")[0])
-        },
+        "firstSeen": _render_sights(memory.first_seen),
         "decisions": {
             key: [d.kind.value, d.fingerprint, d.by, d.reason, d.at, d.until]
             for key, d in sorted(memory.decisions.items())
@@ -182,8 +189,30 @@ def _render(memory: Memory, now: float) -> str:
         "paused": [pause.reason, pause.by, pause.since, pause.until] if pause else None,
         "removals": list(memory.removals),
         "retained": "".join(sorted(memory.retained)),
+        "told": "".join(sorted(memory.told)),
     }
     return json.dumps(value, separators=(",", ":"))
+
+
+def _render_sights(sights: Mapping[str, float]) -> dict[str, dict[str, str]]:
+    """Return the ends of IDs by what they begin with, and by the time, which many share."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for finding_id, at in sights.items():
+        kind, _, key = finding_id.rpartition("-")
+        found.setdefault(kind, {}).setdefault(repr(at), []).append(key)
+    return {
+        kind: {at: " ".join(sorted(keys)) for at, keys in sorted(times.items())}
+        for kind, times in sorted(found.items())
+    }
+
+
+def _parse_sights(value: Mapping[str, Mapping[str, str]]) -> dict[str, float]:
+    return {
+        f"{kind}-{key}": float(at)
+        for kind, times in value.items()
+        for at, keys in times.items()
+        for key in keys.split(" ")
+    }
 
 
 def parse_memory(text: str) -> Memory:
@@ -205,14 +234,8 @@ def parse_memory(text: str) -> Memory:
 
 
 def _memory(value: Mapping[str, Any]) -> Memory:
-    width = len(mark(""))
-    marks = value["retained"]
     return Memory(
-        first_seen={
-            f"{kind}-{key}": float(at)
-            for kind, sights in value["firstSeen"].items()
-            for key, at in sights.items()
-        },
+        first_seen=_parse_sights(value["firstSeen"]),
         decisions={
             key: OrphanDecision(
                 DecisionKind(kind), str(print_), str(by), str(reason), float(at), _moment(until)
@@ -221,9 +244,14 @@ def _memory(value: Mapping[str, Any]) -> Memory:
         },
         paused=_pause(*value["paused"]) if value["paused"] else None,
         removals=tuple(map(float, value["removals"])),
-        retained=frozenset(marks[i : i + width] for i in range(0, len(marks), width)),
+        retained=_pieces(value["retained"], len(mark(""))),
+        told=_pieces(value["told"], _TRACE),
         saved_at=float(value["savedAt"]),
     )
+
+
+def _pieces(text: str, width: int) -> frozenset[str]:
+    return frozenset(text[i : i + width] for i in range(0, len(text), width))
 
 
 def _pause(reason: str, by: str, since: float, until: float | None) -> Pause:

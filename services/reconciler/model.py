@@ -177,6 +177,8 @@ class HalfState(Enum):
 class ItemKind(Enum):
     """What an item on a device is; rdscsi.controller.v1.ItemKind."""
 
+    __hash__ = object.__hash__  # as of `findings.FindingKind`
+
     VOLUME = "volume"
     SNAPSHOT = "snapshot"
     FILE = "file"

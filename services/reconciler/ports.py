@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from services.reconciler.findings import Action, Finding
+from services.reconciler.findings import Action, Finding, Notice
 from services.reconciler.memory import Memory
 from services.reconciler.model import (
     AttachmentView,
@@ -121,6 +121,9 @@ class Cluster(Protocol):
 
     async def tell(self, finding: Finding, action: Action, error: str = "") -> None:
         """Record an event on the object concerned; it never fails."""
+
+    async def announce(self, notice: Notice) -> None:
+        """Record an event on the object that a notice is about; it never fails."""
 
     def changes(self) -> AsyncIterator[str]:
         """Yield "node" or "attachment" whenever something changed that a pass should look at."""

@@ -1,7 +1,6 @@
 """The reconciler's admin service: parse, hand over, render. About five lines an RPC."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -17,6 +16,7 @@ from services.reconciler.findings import Orphan
 from services.reconciler.memory import DecisionKind, Memory, OrphanDecision, Pause
 from services.reconciler.ports import Clock, Cluster
 from services.reconciler.workflow.act import Actor
+from services.reconciler.workflow.attaching import Lister, Wanted
 from services.reconciler.workflow.backoff import Backoff
 from services.reconciler.workflow.board import Board, Change, Entry
 from services.reconciler.workflow.explaining import Explainer, explain
@@ -53,6 +53,7 @@ class Parts:
         backoff: what failed lately.
         cluster: the cluster.
         explainer: the controller, about one volume.
+        lister: lists attachments.
         controller: how the controller is reached.
         watches: how the cluster is known.
         clock: the time.
@@ -71,6 +72,7 @@ class Parts:
     backoff: Backoff
     cluster: Cluster
     explainer: Explainer
+    lister: Lister
     controller: ControllerState
     watches: Callable[[], tuple[WatchState, ...]]
     clock: Clock
@@ -121,33 +123,18 @@ class ReconcilerServicer(api.ReconcilerAdminBase):
             last_pass=answers.render_pass(parts.passes.last),
             current_pass=answers.render_pass(parts.passes.current),
             next_pass_at=answers.moment(parts.leading.next_full),
-            queues=list(self._queues()),
+            queues=list(
+                answers.render_queues(parts.triggers.waiting, parts.actor.keys, parts.backoff)
+            ),
             watched=[answers.render_watch(state) for state in parts.watches()],
             controller=api.ControllerLink(
                 address=controller.address, connected=controller.connected, error=controller.error
             ),
             devices=list(controller.devices),
-            findings=list(self._counts()),
+            findings=answers.render_counts(parts.board.entries.values()),
             orphans_dry_run=parts.orphans_dry_run,
             version=__version__,
         )
-
-    def _queues(self) -> Iterator[api.Queue]:
-        parts = self._parts
-        waiting = parts.triggers.waiting
-        yield api.Queue(
-            name="events",
-            length=int(waiting is not None),
-            oldest_since=answers.moment(waiting.since) if waiting else None,
-        )
-        yield api.Queue(
-            name="actions", length=len(parts.actor.keys), backing_off=len(parts.backoff)
-        )
-
-    def _counts(self) -> Iterator[api.FindingCount]:
-        kinds = Counter(entry.finding.kind for entry in self._parts.board.entries.values())
-        for kind, count in sorted(kinds.items(), key=lambda pair: pair[0].name):
-            yield api.FindingCount(kind=api.FindingKind[kind.name], count=count)
 
     # Findings
 
@@ -155,7 +142,9 @@ class ReconcilerServicer(api.ReconcilerAdminBase):
         """List what is wrong."""
         wanted = requests.parse_list(message)
         found = [entry for entry in self._parts.board.all() if wanted.admits(entry)]
-        page, token = requests.cut_page(found, message.page_size, message.page_token)
+        page, token = requests.cut_page(
+            found, message.page_size, message.page_token, lambda entry: entry.finding.id
+        )
         return api.ListFindingsResponse(
             findings=[answers.render_entry(entry) for entry in page],
             next_page_token=token,
@@ -183,6 +172,19 @@ class ReconcilerServicer(api.ReconcilerAdminBase):
         parts = self._parts
         found = await explain(message.volume, parts.cluster, parts.explainer, parts.board)
         return answers.render_explained(found)
+
+    async def list_attachments(
+        self, message: api.ListAttachmentsRequest
+    ) -> api.ListAttachmentsResponse:
+        """List which node has which volume."""
+        wanted, lister = Wanted(message.volume_id, message.node), self._parts.lister
+        found = await lister.read(wanted, is_first=not message.page_token)
+        page, token = requests.cut_page(
+            found.rows, message.page_size, message.page_token, lambda row: row.key, requests.ROWS
+        )
+        if not token:
+            lister.forget()
+        return answers.render_attached(found, page, token)
 
     # Passes
 

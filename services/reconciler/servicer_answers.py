@@ -1,5 +1,7 @@
 """From values to the admin API's answers. Pure."""
 
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sized
 from datetime import UTC, datetime
 
 from protos.gen.rdscsi.controller import v1 as admin
@@ -7,10 +9,12 @@ from protos.gen.rdscsi.reconciler import v1 as api
 from services.reconciler import findings as own
 from services.reconciler import memory as remembered
 from services.reconciler import model
+from services.reconciler.workflow.attaching import Attached, AttachedVolume
 from services.reconciler.workflow.board import Change, Entry
 from services.reconciler.workflow.explaining import Explained
 from services.reconciler.workflow.records import Outcome, OutcomeState, PassRecord
 from services.reconciler.workflow.state import WatchState
+from services.reconciler.workflow.triggers import Cause
 
 MOST_ACTIONS = 500
 """Actions in an answer to RunPass."""
@@ -167,6 +171,53 @@ def render_watch(state: WatchState) -> api.Watched:
     )
 
 
+def render_counts(entries: Iterable[Entry]) -> list[api.FindingCount]:
+    """Return how many findings there are of each kind."""
+    kinds = Counter(entry.finding.kind.name for entry in entries)
+    return [
+        api.FindingCount(kind=api.FindingKind[name], count=count)
+        for name, count in sorted(kinds.items())
+    ]
+
+
+def render_queues(waiting: Cause | None, acting: Sized, backing_off: Sized) -> Iterator[api.Queue]:
+    """Yield what waits to be looked at, and what is being done."""
+    yield api.Queue(
+        name="events",
+        length=int(waiting is not None),
+        oldest_since=moment(waiting.since) if waiting else None,
+    )
+    yield api.Queue(name="actions", length=len(acting), backing_off=len(backing_off))
+
+
+# Attachments
+
+
+def render_attached(
+    found: Attached, page: Iterable[AttachedVolume], token: str
+) -> api.ListAttachmentsResponse:
+    """Return a page of a listing."""
+    return api.ListAttachmentsResponse(
+        attachments=[_render_row(row) for row in page],
+        next_page_token=token,
+        total=len(found.rows),
+        as_of=moment(found.asked_at),
+        unknown=list(found.unknown),
+    )
+
+
+def _render_row(row: AttachedVolume) -> api.AttachmentRow:
+    is_known = bool(row.node) and row.node_known
+    return api.AttachmentRow(
+        volume_id=row.volume_id,
+        node=row.node,
+        volume_attachment=_render_attachment(row.in_cluster) if row.in_cluster else None,
+        at_controller=row.at_controller,
+        node_state=_render_node(row.node, row.where, row.volume_id) if is_known else None,
+        finding_ids=list(row.finding_ids),
+    )
+
+
 # One volume
 
 
@@ -178,7 +229,9 @@ def render_explained(explained: Explained) -> api.ExplainVolumeResponse:
         sentences=list(explained.sentences()),
         persistent_volume=_render_volume(explained.volume),
         attachments=[_render_attachment(one) for one in explained.attachments],
-        nodes=[_render_node(name, node, explained) for name, node in explained.nodes.items()],
+        nodes=[
+            _render_node(name, node, explained.volume_id) for name, node in explained.nodes.items()
+        ],
         volume=found.volume,
         device_attachments=list(found.attachments),
         snapshots=list(found.snapshots),
@@ -220,7 +273,7 @@ def _render_attachment(attachment: model.VolumeAttachment) -> api.VolumeAttachme
     )
 
 
-def _render_node(name: str, node: model.Node | None, explained: Explained) -> api.Node:
+def _render_node(name: str, node: model.Node | None, volume_id: str) -> api.Node:
     if node is None:
         return api.Node(name=name, exists=False)
     return api.Node(
@@ -229,5 +282,5 @@ def _render_node(name: str, node: model.Node | None, explained: Explained) -> ap
         ready=node.ready is model.Ready.YES,
         ready_changed_at=moment(node.ready_since),
         out_of_service=node.out_of_service,
-        reports_volume=own.reports(node, explained.volume_id),
+        reports_volume=own.reports(node, volume_id),
     )

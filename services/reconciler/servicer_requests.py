@@ -1,7 +1,8 @@
 """From the admin API's requests to checked values. Pure."""
 
 import base64
-from collections.abc import Callable, Iterable
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -18,6 +19,9 @@ V = TypeVar("V")
 
 PAGE = 500
 """Findings on one page, at most."""
+
+ROWS = 100
+"""Attachments on one page, at most: each is four messages, and a page is encoded at one go."""
 
 _KINDS = {api.FindingKind[kind.name]: kind for kind in FindingKind}
 _STATES = {api.FindingState[state.name]: state for state in FindingState}
@@ -74,8 +78,10 @@ def _known(value: T, find: Callable[[T], V | None], field: str) -> V:
     return found
 
 
-def cut_page(entries: list[Entry], size: int, token: str) -> tuple[list[Entry], str]:
-    """Return a page of findings, which are sorted by ID, and the token of the next one.
+def cut_page(
+    items: Sequence[T], size: int, token: str, key: Callable[[T], str], most: int = PAGE
+) -> tuple[Sequence[T], str]:
+    """Return a page of what is sorted by `key`, and the token of the next one.
 
     Raises:
         InvalidRequest: the size is negative.
@@ -84,9 +90,9 @@ def cut_page(entries: list[Entry], size: int, token: str) -> tuple[list[Entry], 
     if size < 0:
         raise InvalidRequest("page_size must not be negative")
     after = _read_token(token)
-    rest = [entry for entry in entries if entry.finding.id > after]
-    page = rest[: min(size or PAGE, PAGE)]
-    following = page[-1].finding.id if len(page) < len(rest) else ""
+    start = bisect_right(items, after, key=key) if after else 0
+    page = items[start : start + min(size or most, most)]
+    following = key(page[-1]) if page and start + len(page) < len(items) else ""
     return page, base64.urlsafe_b64encode(following.encode()).decode()
 
 

@@ -12,6 +12,7 @@ import pytest
 from demo.actions import read_actions
 from demo.host import Need, examine_host, list_left, tidy
 from demo.processes import Surprise, open_house
+from demo.repair import REPAIR
 from demo.steps import NAME, expect
 from demo.walk import WALK
 from tests.component.node.rig import needs_mounts
@@ -49,6 +50,19 @@ async def test_it_ends_with_an_empty_device_and_shows_every_step(tmp_path: Path)
     assert "unchanged: 4 MiB" in text
     assert EMPTY_AGAIN in text
     assert skipped_by(text) == len(host.missing)
+
+
+async def test_a_node_that_is_gone_is_found_and_what_it_left_is_taken_back() -> None:
+    code, text = await run_demo(*DEMO, "--without-node")
+
+    scene = text.partition("A node is gone")[2]
+    assert code == 0, text
+    assert all(name in scene for name, _ in REPAIR)
+    assert "attached everybody" in scene
+    assert "node-gone" in scene
+    assert "VolumeDetached" in scene
+    assert "Nothing is attached." in scene
+    assert "gone, and the device is empty again" in scene
 
 
 async def test_without_the_node_the_rest_goes_on_and_what_is_skipped_is_shown() -> None:

@@ -10,6 +10,7 @@ import structlog
 
 from libs.core.errors import InvalidRequest, Unreachable
 from libs.core.ids import NodeId, Nqn, VolumeId
+from libs.core.security import SecurityEvent, record
 from libs.kube.attachments import (
     NODES,
     PERSISTENT_VOLUMES,
@@ -230,7 +231,8 @@ class KubeCluster:
         others = {other.name for other in self._nodes.found(known.host_nqn)} - {name}
         if others:
             # Fencing cannot tell them apart, and NVMe hosts with one NQN cut each other off.
-            log.error("host NQN is not unique", node=name, others=sorted(others))
+            about = {"node": name, "others": sorted(others)}
+            record(log, SecurityEvent.HOST_NOT_UNIQUE, "host NQN is not unique", **about)
             return Node(name)
         return known
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import structlog
 
@@ -52,11 +52,13 @@ class KubeCluster:
         self._teller: Teller | None = None
 
     @contextlib.asynccontextmanager
-    async def running(self, sleep: Sleep) -> AsyncIterator[None]:
+    async def running(self, sleep: Sleep, posted: Callable[[str], None]) -> AsyncIterator[None]:
         """Tell what is to be told until the block ends."""
         component = f"{self._driver}/node"
         async with (
-            open_events(self._kube, component, self._node_name, sleep=sleep) as events,
+            open_events(
+                self._kube, component, self._node_name, sleep=sleep, posted=posted
+            ) as events,
             open_teller(events, self.find, sleep) as self._teller,
         ):
             yield
@@ -200,7 +202,12 @@ def _annotations(item: Object) -> dict[str, str]:
 
 @contextlib.asynccontextmanager
 async def open_kube_cluster(
-    kube: KubeClient, driver: str, node_name: str, *, sleep: Sleep = asyncio.sleep
+    kube: KubeClient,
+    driver: str,
+    node_name: str,
+    *,
+    sleep: Sleep = asyncio.sleep,
+    posted: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[KubeCluster]:
     """Own what tells the cluster. An API that is away is not an error here.
 
@@ -209,9 +216,10 @@ async def open_kube_cluster(
         driver: the CSI driver's name, which annotation keys begin with.
         node_name: the name of this node's Node object.
         sleep: waits between two tries of writing an event.
+        posted: told the reason of every event that was written.
     """
     cluster = KubeCluster(kube, driver, node_name)
-    async with cluster.running(sleep):
+    async with cluster.running(sleep, posted):
         yield cluster
 
 

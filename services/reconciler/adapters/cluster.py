@@ -20,7 +20,7 @@ from services.reconciler.adapters.objects import (
     read_volume,
 )
 from services.reconciler.adapters.telling import Teller
-from services.reconciler.findings import Action, Finding
+from services.reconciler.findings import Action, Finding, Notice
 from services.reconciler.model import (
     Listing,
     Node,
@@ -178,7 +178,11 @@ class KubeCluster:
     async def tell(self, finding: Finding, action: Action, error: str = "") -> None:
         """Record an event on what an action was done to."""
         volume = self._volumes.watched.get(finding.subject.persistent_volume)
-        self._teller.tell(action, volume, error)
+        await self._teller.tell(action, volume, error)
+
+    async def announce(self, notice: Notice) -> None:
+        """Record an event on the object that a notice is about."""
+        await self._teller.announce(notice, self._volumes.watched.get(notice.volume))
 
 
 def _missing() -> Listing[T]:

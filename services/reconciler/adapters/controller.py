@@ -9,13 +9,14 @@ import structlog
 
 from libs.core.errors import OutcomeUnknown, RdsCsiError, Refused
 from libs.csikit.channel import AdminChannel, peer_errors
+from libs.csikit.collect import AttachmentListing, collect_attachments, collect_inventory
 from libs.csikit.collect import DeviceListing as Collected
-from libs.csikit.collect import collect_attachments, collect_inventory
 from protos.gen.rdscsi.controller import v1 as admin
 from services.reconciler.adapters.messages import ITEM_KINDS, read_device, read_link, read_view
 from services.reconciler.findings import Action
 from services.reconciler.model import AttachmentView, DeviceListing, Listing
 from services.reconciler.ports import Clock, DeviceLink
+from services.reconciler.workflow.attaching import Told, Wanted
 from services.reconciler.workflow.explaining import VolumeOnDevice
 from services.reconciler.workflow.state import ControllerState
 
@@ -70,7 +71,7 @@ class AdminController:
         """List the attachments, as the controller knows them."""
         began = self._clock.now()
         try:
-            items = await self._attachments(admin.ListAttachmentsRequest())
+            items = (await self._collect_attachments(admin.ListAttachmentsRequest())).attachments
         except RdsCsiError as error:
             return Listing((), complete=False, read_at=began, error=_words(error))
         views: list[AttachmentView] = []
@@ -79,11 +80,24 @@ class AdminController:
             await asyncio.sleep(0)
         return Listing(tuple(views), complete=True, read_at=began)
 
-    async def _attachments(self, request: admin.ListAttachmentsRequest) -> list[admin.Attachment]:
+    async def _collect_attachments(
+        self, request: admin.ListAttachmentsRequest
+    ) -> AttachmentListing:
         with peer_errors():
             async with asyncio.timeout(VIEWS_SECONDS):
                 parts = self._stub.list_attachments(request)
-                return (await collect_attachments(parts)).attachments
+                return await collect_attachments(parts)
+
+    async def attachments(self, wanted: Wanted) -> Told:
+        """Return what the controller knows of attachments. It raises nothing."""
+        began = self._clock.now()
+        request = admin.ListAttachmentsRequest(volume_id=wanted.volume_id, node_id=wanted.node)
+        try:
+            found = await self._collect_attachments(request)
+        except RdsCsiError as error:
+            return Told(unknown=(f"what the controller knows of attachments: {_words(error)}",))
+        unknown = [f"whom device {name} lets in: {why}" for name, why in found.unknown.items()]
+        return Told(tuple(found.attachments), began, tuple(unknown))
 
     async def explain(self, volume_id: str) -> VolumeOnDevice:
         """Return all that is known of one volume. It raises nothing."""
@@ -91,7 +105,7 @@ class AdminController:
         attachments: list[admin.Attachment] = []
         try:
             request = admin.ListAttachmentsRequest(volume_id=volume_id)
-            attachments = await self._attachments(request)
+            attachments = (await self._collect_attachments(request)).attachments
         except RdsCsiError as error:
             unknown.append(f"who has the volume: {_words(error)}")
         try:

@@ -3,10 +3,13 @@
 from collections import Counter as Tally
 from collections.abc import Callable
 
+from libs.ops.calls import EventsPosted
 from libs.ops.metrics import Metrics
+from services.reconciler.findings import ActionKind
+from services.reconciler.model import ItemKind
 from services.reconciler.ports import Clock
 from services.reconciler.workflow.board import Board
-from services.reconciler.workflow.records import Outcome, PassRecord
+from services.reconciler.workflow.records import Outcome, OutcomeState, PassRecord, PassResult
 from services.reconciler.workflow.state import WatchState
 
 _PASS_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
@@ -38,6 +41,29 @@ class ReconcilerCounts:
         self._actions = metrics.counter(
             "reconciler_actions_total", "Actions by kind and what came of them", ("kind", "result")
         )
+        self._complete = metrics.gauge(
+            "reconciler_last_successful_pass_timestamp_seconds",
+            "When the last full pass ended in which all was known and every action succeeded",
+        )
+        self._attachment_actions = metrics.counter(
+            "attachment_reconcile_total",
+            "Actions on attachments by what they were and what came of them",
+            ("action", "result"),
+        )
+        self._cleared = metrics.counter(
+            "attachment_stale_cleared_total",
+            "Stale attachments that are gone after they were seen to",
+        )
+        self._found = metrics.counter(
+            "orphans_found_total", "Orphans that were reported, each once", ("kind",)
+        )
+        self._cleaned = metrics.counter(
+            "orphans_cleaned_total", "Orphans that were removed", ("kind",)
+        )
+        for kind in ItemKind:  # so that the first one shows as a rise
+            self._found.add(kind.value, by=0)
+            self._cleaned.add(kind.value, by=0)
+        self.posted = EventsPosted(metrics)
         self._reaction = metrics.histogram(
             "reconciler_reaction_duration_seconds",
             "Time from an event until the pass for it began",
@@ -51,11 +77,26 @@ class ReconcilerCounts:
         self._passes.add(record.trigger.value, record.result.value)
         self._pass_seconds.observe(value=seconds)
         self._last.set(record.result.value, to=record.ended_at or 0.0)
+        if record.is_full and record.result is PassResult.DONE:
+            self._complete.set(to=record.ended_at or 0.0)
 
     def acted(self, outcome: Outcome) -> None:
         """Take note of an action that ended."""
         state = outcome.state.value if outcome.state else "planned"
-        self._actions.add(outcome.action.kind.value, state)
+        action = outcome.action
+        self._actions.add(action.kind.value, state)
+        if action.kind is not ActionKind.DELETE_ORPHAN:
+            self._attachment_actions.add(action.kind.value, state)
+        elif outcome.state is OutcomeState.DONE and action.item is not None:
+            self._cleaned.add(action.item.value)
+
+    def found(self, kind: ItemKind) -> None:
+        """Take note of an orphan that was found."""
+        self._found.add(kind.value)
+
+    def cleared(self) -> None:
+        """Take note of a stale attachment that is not there any more."""
+        self._cleared.add()
 
     def reacted(self, seconds: float) -> None:
         """Take note of how long after an event the pass for it began."""
@@ -73,6 +114,12 @@ class ReconcilerCounts:
         self._metrics.read_gauge(
             "reconciler_findings", "What is wrong, by kind and state", ("kind", "state"), read
         )
+
+    def show_leading(self, holds: Callable[[], bool]) -> None:
+        """Have it shown whether this replica leads."""
+        text = "Whether this replica leads"
+        self.show_state("leader", text, holds)
+        self.show_state("reconciler_leading", text, holds)
 
     def show_state(self, name: str, text: str, holds: Callable[[], bool]) -> None:
         """Have something shown as 1 while it holds, and as 0 otherwise."""

@@ -1,5 +1,7 @@
 """What outlives a leader, in a ConfigMap."""
 
+import asyncio
+
 from libs.core.errors import InUse, OutcomeUnknown, Unreachable
 from libs.kube.answers import Object
 from libs.kube.client import KubeClient
@@ -33,11 +35,12 @@ class ConfigMapStore:
         if item is None:
             return Memory(), ""
         text = (item.get("data") or {}).get(_KEY) or ""
-        return parse_memory(text), _version(item)
+        return await asyncio.to_thread(parse_memory, text), _version(item)
 
     async def save(self, memory: Memory, version: str) -> str:
         """Save it where `version` is still that of what is there; return the new version."""
-        text = render_memory(memory, self._clock.now())
+        # Beside the event loop: a full one takes a tenth of a second.
+        text = await asyncio.to_thread(render_memory, memory, self._clock.now())
         try:
             return _version(await self._write(text, version))
         except (ObjectChanged, ObjectExists, ObjectMissing) as error:

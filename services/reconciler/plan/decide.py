@@ -18,7 +18,7 @@ from services.reconciler.findings import (
     Subject,
 )
 from services.reconciler.inventory import PIECE, Index, Seen, in_pieces
-from services.reconciler.memory import Memory, Pause, mark
+from services.reconciler.memory import Memory, Pause, mark, trace
 from services.reconciler.model import DeviceListing
 from services.reconciler.plan.attachments import find_stale
 from services.reconciler.plan.fencing import Wanted, find_let_in, find_shut_out
@@ -29,6 +29,7 @@ from services.reconciler.plan.orphans import ORPHAN_KINDS, Search, item_ids, why
 from services.reconciler.rules import Rules
 
 _HOUR = 3600.0
+_ORPHANS = tuple(f"{kind.value}-" for kind in ORPHAN_KINDS)
 
 _STALE_KINDS = (
     FindingKind.NODE_GONE,
@@ -220,10 +221,12 @@ class _Thinking:
     def end(self) -> Iterator[Decision | None]:
         """Put it together; with many findings, each of these takes a while."""
         case = self._case
-        memory = self._remembered()
-        yield None
         findings = [*self._findings, *self._search.found]
         findings.sort(key=lambda finding: finding.id)
+        yield None
+        found = tuple(one for one in findings if one.orphan and self._is_news(one))
+        yield None
+        memory = self._remembered(found)
         yield None
         if memory.paused:
             findings = [_held(finding, memory.paused) for finding in findings]
@@ -238,9 +241,23 @@ class _Thinking:
             self._search.stopped,
             min(case.dues, default=None),
             Counter(finding.kind for finding in findings),
+            found,
         )
 
-    def _remembered(self) -> Memory:
+    def _is_news(self, finding: Finding) -> bool:
+        """Whether an orphan has waited for its time, and people have not heard of it yet."""
+        case = self._case
+        grace = case.rules.orphan
+        has_waited = grace <= 0 or case.now >= finding.first_seen + grace
+        is_left = finding.state is FindingState.IGNORED
+        return has_waited and not is_left and trace(finding.id) not in case.memory.told
+
+    def _told(self, sights: Iterable[str], found: Iterable[Finding]) -> frozenset[str]:
+        told = self._case.memory.told
+        there = (trace(one) for one in sights if one.startswith(_ORPHANS)) if told else ()
+        return told.intersection(there) | {trace(finding.id) for finding in found}
+
+    def _remembered(self, found: Iterable[Finding]) -> Memory:
         memory, now = self._case.memory, self._case.now
         sights = dict(self._case.sights)
         if left := tuple(self._unjudged):
@@ -259,6 +276,7 @@ class _Thinking:
             paused=pause if pause and pause.holds(now) else None,
             removals=tuple(sorted(at for at in memory.removals if at > now - _HOUR)),
             retained=self._retained,
+            told=self._told(sights, found),
         )
 
 

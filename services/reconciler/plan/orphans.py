@@ -34,7 +34,7 @@ _KINDS = {
 ORPHAN_KINDS = tuple(_KINDS.values())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # it lives for a moment, and a frozen one takes three times as long to make
 class _Item:
     """Something on a device, in one form for all kinds.
 

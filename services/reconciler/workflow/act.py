@@ -11,6 +11,7 @@ from libs.kube.errors import NotLeader
 from services.reconciler.findings import Action, ActionKind, Finding
 from services.reconciler.ports import Clock, Cluster, Controller
 from services.reconciler.workflow.backoff import Backoff
+from services.reconciler.workflow.herald import Herald
 from services.reconciler.workflow.recall import Recall
 from services.reconciler.workflow.records import Observer, Outcome, OutcomeState
 
@@ -30,6 +31,7 @@ class Hands:
         backoff: what failed lately.
         clock: the time.
         observer: is told of each.
+        herald: is told of those that were done.
         check: raises where this process does not lead.
     """
 
@@ -39,6 +41,7 @@ class Hands:
     backoff: Backoff
     clock: Clock
     observer: Observer
+    herald: Herald
     check: Callable[[], None]
 
 
@@ -184,6 +187,8 @@ class Actor:
     async def _report(self, outcome: Outcome, finding: Finding) -> None:
         action, hands = outcome.action, self._hands
         hands.observer.acted(outcome)
+        if outcome.state is OutcomeState.DONE:
+            hands.herald.acted(action, finding)
         failure = hands.backoff.of(action.key)
         failed = outcome.state is OutcomeState.FAILED
         log.log(

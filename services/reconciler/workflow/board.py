@@ -14,6 +14,9 @@ _KEPT_SECONDS = 3600.0
 
 _MOST_RESOLVED = 500
 
+_PIECE = 500
+"""Findings after which others have their turn: a millisecond or two."""
+
 
 class Change(Enum):
     """What happened to a finding; rdscsi.reconciler.v1.Change."""
@@ -44,7 +47,12 @@ class Entry:
 
     def is_like(self, other: "Entry | None") -> bool:
         """Whether it says the same, whenever it was seen."""
-        return other is not None and replace(other, last_seen=self.last_seen) == self
+        return (
+            other is not None
+            and self.finding == other.finding
+            and (self.failures, self.last_error, self.next_try)
+            == (other.failures, other.last_error, other.next_try)
+        )
 
 
 class Board:
@@ -67,6 +75,12 @@ class Board:
         both = {**self._resolved, **self._entries}
         return [both[key] for key in sorted(both)]
 
+    async def wait_shown(self) -> None:
+        """Wait until something has been shown for the first time."""
+        async with self._changed:
+            while self.as_of is None:
+                await self._changed.wait()
+
     async def publish(
         self,
         findings: Iterable[Finding],
@@ -82,10 +96,14 @@ class Board:
             now: the time.
             unjudged: IDs of what may be wrong still, though it was not found; all else is resolved.
         """
-        fresh = {finding.id: _entry(finding, backoff, now) for finding in findings}
+        fresh: dict[str, Entry] = {}
+        for count, finding in enumerate(findings, 1):
+            fresh[finding.id] = _entry(finding, backoff, now)
+            if not count % _PIECE:
+                await asyncio.sleep(0)
+        # From here on nobody else has a turn before it is all there.
         fresh |= {k: e for k, e in self._entries.items() if k not in fresh and k in unjudged}
-        gone = {key: e for key, e in self._entries.items() if key not in fresh}
-        self._resolve(gone, now)
+        self._resolve({k: e for k, e in self._entries.items() if k not in fresh}, now)
         self._resolved = {k: e for k, e in self._resolved.items() if k not in fresh}
         self._entries = fresh
         self.as_of = now
@@ -112,19 +130,25 @@ class Board:
                 while self._number == seen:
                     await self._changed.wait()
                 seen, now = self._number, self._entries
-            changes = list(self._compare(sent, now, is_first=is_first))
+            changes: list[tuple[Change, Entry]] = []
+            for count, change in enumerate(self._compare(sent, now, is_first=is_first), 1):
+                changes += [change] if change else []
+                if not count % _PIECE:
+                    await asyncio.sleep(0)
             if changes or is_first:
                 yield changes
             sent, is_first = now, False
 
     def _compare(
         self, before: Mapping[str, Entry], now: Mapping[str, Entry], *, is_first: bool
-    ) -> Iterable[tuple[Change, Entry]]:
+    ) -> Iterable[tuple[Change, Entry] | None]:
         for key, entry in now.items():
             if key not in before:
                 yield (Change.PRESENT if is_first else Change.ADDED), entry
             elif not entry.is_like(before[key]):
                 yield Change.UPDATED, entry
+            else:
+                yield None
         for key in before.keys() - now.keys():
             if resolved := self._resolved.get(key):
                 yield Change.RESOLVED, resolved

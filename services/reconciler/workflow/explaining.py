@@ -122,7 +122,7 @@ async def explain(name: str, cluster: Cluster, explainer: Explainer, board: Boar
     on_device = await explainer.explain(volume_id)
     attachments = tuple(_attachments(volume_id, volume, view))
     entries = tuple(e for e in board.all() if e.finding.subject.volume_id == volume_id)
-    unknown = (*on_device.unknown, *_unknown(view))
+    unknown = (*on_device.unknown, *unknown_of(view))
     if not (volume or attachments or on_device.volume or on_device.leftovers or unknown):
         raise NotFound(f"nothing is known of {name}: there is no such volume")
     by_name = {node.name: node for node in view.nodes.items}
@@ -154,7 +154,8 @@ def _attachments(
             yield attachment
 
 
-def _unknown(view: ClusterView) -> Iterator[str]:
+def unknown_of(view: ClusterView) -> Iterator[str]:
+    """Yield what of the cluster is not known, and why."""
     for what, listing in (
         ("which Nodes there are", view.nodes),
         ("which VolumeAttachments there are", view.attachments),

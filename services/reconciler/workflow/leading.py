@@ -13,6 +13,7 @@ from libs.core.errors import RdsCsiError, Unreachable
 from libs.kube.errors import NotLeader
 from services.reconciler.ports import Clock, Cluster, Controller
 from services.reconciler.workflow.act import Actor
+from services.reconciler.workflow.herald import Herald
 from services.reconciler.workflow.looking import Lookout
 from services.reconciler.workflow.passes import Passes
 from services.reconciler.workflow.recall import Recall
@@ -76,6 +77,7 @@ class Works:
     clock: Clock
     observer: Observer
     triggers: Triggers
+    herald: Herald
     times_reached: Callable[[], int]
     """How often the controller was reached, after it had not been."""
 
@@ -159,6 +161,7 @@ class Leading:
         works = self._works
         works.recall.forget()  # the one before may have changed it
         works.triggers.begin(Trigger.START)
+        await works.herald.begin()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._run_quick())
@@ -168,6 +171,7 @@ class Leading:
         finally:
             await works.actor.aclose()
             works.recall.forget()
+            works.herald.end()
             self.next_full = None
             self._refuse_asks()
 
@@ -243,6 +247,7 @@ class Leading:
             if reconnects.has_come_back(links) or times != before:
                 self._note(Trigger.RECONNECT)
             before = times
+            await self._works.herald.links(links, leads=self._works.election.is_leading)
 
     def _note(self, trigger: Trigger) -> None:
         # Who begins to lead looks at everything anyway.

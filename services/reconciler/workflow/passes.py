@@ -14,6 +14,7 @@ from services.reconciler.ports import Clock
 from services.reconciler.workflow.act import Actor
 from services.reconciler.workflow.backoff import Backoff
 from services.reconciler.workflow.board import Board
+from services.reconciler.workflow.herald import Herald
 from services.reconciler.workflow.looking import Judged, Lookout
 from services.reconciler.workflow.recall import Recall
 from services.reconciler.workflow.records import (
@@ -66,6 +67,7 @@ class Parts:
     actor: Actor
     clock: Clock
     observer: Observer
+    herald: Herald
 
 
 class Passes:
@@ -95,6 +97,7 @@ class Passes:
         """
         async with self._lock:
             record = self._begin(trigger, began)
+            record.is_full = survey is not None
             if trigger is Trigger.RECONNECT:
                 self._parts.backoff.hurry(began)
             try:
@@ -120,6 +123,7 @@ class Passes:
             seen = survey or await parts.lookout.glance()
             survey = None
             judged = await self._decide(seen)
+            await parts.herald.looked(seen.attachments)
             last = _merge(last, judged.decision)
             outcomes = await self._act(record, judged)
             if outcomes:
@@ -137,9 +141,11 @@ class Passes:
             judged = await parts.lookout.judge(seen, memory)
             try:
                 if await parts.recall.replace(memory, judged.decision.memory):
-                    return judged
+                    break
             except InUse:
                 log.warning("memory changed by somebody else; deciding anew")
+        await parts.herald.found(judged.decision.found)
+        return judged
 
     async def _act(self, record: PassRecord, judged: Judged) -> list[Outcome]:
         parts, decision = self._parts, judged.decision

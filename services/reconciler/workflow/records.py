@@ -5,6 +5,7 @@ from enum import Enum
 from typing import Protocol
 
 from services.reconciler.findings import Action
+from services.reconciler.model import ItemKind
 
 
 class Trigger(Enum):
@@ -61,6 +62,8 @@ class PassRecord:
     findings: int = 0
     planned: int = 0
     outcomes: list[Outcome] = field(default_factory=list)
+    is_full: bool = False
+    """Whether the devices were listed, too, as for an event they are not."""
 
     @property
     def done(self) -> int:
@@ -81,6 +84,12 @@ class Observer(Protocol):
 
     def acted(self, outcome: Outcome) -> None:
         """Take note of an action that ended."""
+
+    def found(self, kind: ItemKind) -> None:
+        """Take note of an orphan that was found."""
+
+    def cleared(self) -> None:
+        """Take note of a stale attachment that is not there any more."""
 
     def reacted(self, seconds: float) -> None:
         """Take note of how long after an event the pass for it began."""

@@ -27,6 +27,7 @@ class World:
     now: float = 1_767_225_600.0
     pauses: list[float] = field(default_factory=list)
     may_go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    posted: list[str] = field(default_factory=list)
 
     def clock(self) -> float:
         return self.now
@@ -48,7 +49,12 @@ async def open_world(path: Path) -> AsyncIterator[tuple[World, Events]]:
         world = World(api)
         world.may_go_on.set()
         async with open_events(
-            kube, "driver/node", "worker-1", clock=world.clock, sleep=world.sleep
+            kube,
+            "driver/node",
+            "worker-1",
+            clock=world.clock,
+            sleep=world.sleep,
+            posted=world.posted.append,
         ) as events:
             yield world, events
 
@@ -221,3 +227,20 @@ async def test_an_object_with_a_very_long_name_has_events_too(tmp_path: Path) ->
         await until(world.api.events)
 
         assert world.texts() == ["lost"]
+
+
+async def test_whoever_counts_hears_of_each_event_that_was_written_and_of_no_other(
+    tmp_path: Path,
+) -> None:
+    async with open_world(tmp_path) as (world, events):
+        world.api.refusals = {f"POST {EVENTS}": 403}
+        world.post(events, "refused")
+        for _ in range(2):  # they are written one after the other
+            world.post(events, "again", CLAIM)
+        await until(lambda: len(world.posted) == 2)
+
+        (event,) = world.api.events("vms")
+
+    assert world.posted == ["ConnectionLost", "ConnectionLost"]
+    assert event["count"] == 2
+    assert world.texts() == []

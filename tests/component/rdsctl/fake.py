@@ -84,6 +84,25 @@ def explained() -> api.ExplainVolumeResponse:
     )
 
 
+def attached(
+    volume: str = VOLUME, node: str = "node-3", name: str = "csi-node-3"
+) -> api.AttachmentRow:
+    return api.AttachmentRow(
+        volume_id=volume,
+        node=node,
+        volume_attachment=api.VolumeAttachment(name=name, uid=name, node=node, attached=True),
+        at_controller=controller.Attachment(
+            volume_id=volume,
+            node_id=node,
+            attachment_uid=name,
+            state=controller.AttachmentState.ATTACHED,
+            admission=controller.Admission.ADMITTED,
+        ),
+        node_state=api.Node(name=node, exists=node != "node-3", ready=node != "node-3"),
+        finding_ids=[stuck(node, volume).id],
+    )
+
+
 class FakeReconciler(api.ReconcilerAdminBase):
     """Answers from what it has; a test changes that, or has the next call of a kind fail."""
 
@@ -91,6 +110,8 @@ class FakeReconciler(api.ReconcilerAdminBase):
         self.status = healthy()
         self.findings = {finding.id: finding for finding in (stuck(), orphan())}
         self.volumes = {VOLUME: explained()}
+        self.attachments = [attached(), attached(LOST, "node-1", "csi-node-1")]
+        self.unknown: list[str] = []
         self.decisions: list[api.Orphan] = []
         self.requests: list[object] = []
         self.errors: dict[type[object], RdsCsiError | Exception] = {}
@@ -135,6 +156,20 @@ class FakeReconciler(api.ReconcilerAdminBase):
             next_page_token=str(end) if end < len(found) else "",
             total=len(found),
             as_of=EARLIER,
+        )
+
+    async def list_attachments(
+        self, message: api.ListAttachmentsRequest
+    ) -> api.ListAttachmentsResponse:
+        await self._take(message)
+        found = [row for row in self.attachments if message.node in ("", row.node)]
+        start = int(message.page_token or 0)
+        end = start + self.page_size
+        return api.ListAttachmentsResponse(
+            attachments=found[start:end],
+            next_page_token=str(end) if end < len(found) else "",
+            total=len(found),
+            unknown=self.unknown,
         )
 
     async def explain_volume(self, message: api.ExplainVolumeRequest) -> api.ExplainVolumeResponse:

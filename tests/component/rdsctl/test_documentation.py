@@ -21,7 +21,7 @@ KEYS = [
     (("status",), {*fields_of(api.GetStatusResponse()), "problems"}),
     (("findings",), {"findings", "as_of"}),
     (("volume", VOLUME), {*fields_of(api.ExplainVolumeResponse()), "good"}),
-    (("attachments",), {"attachments", "whole"}),
+    (("attachments",), {"attachments", "whole", "unknown"}),
     (("orphans",), {"orphans"}),
     (("orphans", "approve", LOST, "--yes"), {"orphan"}),
     (("orphans", "ignore", LOST), {"orphan"}),

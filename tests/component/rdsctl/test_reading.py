@@ -2,9 +2,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from protos.gen.rdscsi.controller.v1 import HalfState
+from protos.gen.rdscsi.controller.v1 import AttachmentState, HalfState
 from protos.gen.rdscsi.reconciler import v1 as api
-from tests.component.rdsctl.fake import LOST, VOLUME, explained, orphan, stuck
+from tests.component.rdsctl.fake import LOST, VOLUME, attached, explained, orphan, stuck
 from tests.component.rdsctl.rig import Rig
 
 
@@ -97,12 +97,78 @@ async def test_a_volume_with_half_of_it_missing_is_not_good(rig: Rig) -> None:
     assert half.json["volume"]["half_state"] == "no-file"
 
 
-async def test_attachments_that_are_wrong_are_listed_with_the_reason(rig: Rig) -> None:
+async def test_all_attachments_are_listed_those_that_are_wrong_first_with_the_reason(
+    rig: Rig,
+) -> None:
+    rig.fake.attachments.reverse()
+
     ended = await rig.rdsctl("attachments", "--exit-code")
 
+    heading, first, second, _ = ended.lines
     assert ended.code == 1
-    assert "node-gone (for-people): node-3 does not exist any more." in ended.out
-    assert ended.lines[-1] == "1 attachment with findings; others are not listed."
+    assert heading.split()[:3] == ["VOLUME", "NODE", "STATE"]
+    assert first.split()[:4] == [VOLUME, "node-3", "attached", "admitted"]
+    assert "node-gone (for-people): node-3 does not exist any more." in first
+    assert second.split()[:3] == [LOST, "node-1", "attached"]
+    assert ended.lines[-1] == "2 attachments, 1 of them wrong."
+
+
+async def test_attachments_of_all_pages_have_what_each_side_knows(rig: Rig) -> None:
+    rig.fake.page_size = 3
+    rows = [attached(VOLUME, f"node-{number}", f"csi-{number}") for number in range(8)]
+    rig.fake.attachments = rows
+
+    ended = await rig.rdsctl("attachments", "-o", "json")
+
+    listed = {row["node"]: row for row in ended.json["attachments"]}
+    assert len(ended.json["attachments"]) == 8
+    assert ended.json["whole"] is True
+    assert listed["node-3"]["node_state"]["exists"] is False
+    assert [finding["kind"] for finding in listed["node-3"]["findings"]] == ["node-gone"]
+    assert listed["node-5"]["in_cluster"]["name"] == "csi-5"
+    assert listed["node-5"]["at_controller"]["admission"] == "admitted"
+    assert (listed["node-5"]["state"], listed["node-5"]["wrong"]) == ("attached", False)
+
+
+async def test_attachments_to_one_node_are_all_that_are_counted(rig: Rig) -> None:
+    ended = await rig.rdsctl("attachments", "--node", "node-1", "--exit-code")
+
+    assert ended.code == 0
+    assert ended.lines[-1] == "1 attachment, none of them wrong."
+
+
+@pytest.mark.parametrize(
+    ("state", "going", "words"),
+    [
+        (AttachmentState.PENDING, False, "being attached"),
+        (AttachmentState.ATTACHED, True, "being detached"),
+        (AttachmentState.DETACHED, True, "detached, not gone yet"),
+    ],
+)
+async def test_how_an_attachment_stands_is_said_in_words(
+    rig: Rig, state: AttachmentState, words: str, *, going: bool
+) -> None:
+    row = attached()
+    assert row.at_controller is not None
+    assert row.volume_attachment is not None
+    row.at_controller.state = state
+    row.volume_attachment.deleting_since = datetime.now(UTC) if going else None
+    rig.fake.attachments = [row]
+
+    ended = await rig.rdsctl("attachments")
+
+    assert f"node-3  {words}  " in ended.lines[1]
+
+
+async def test_what_is_not_known_of_attachments_comes_first(rig: Rig) -> None:
+    rig.fake.unknown = ["whom device rds lets in: it is away"]
+
+    shown = await rig.rdsctl("attachments")
+    document = await rig.rdsctl("attachments", "-o", "json")
+
+    assert shown.lines[0] == "Not known: whom device rds lets in: it is away"
+    assert document.json["whole"] is False
+    assert document.json["unknown"] == rig.fake.unknown
 
 
 async def test_attachments_of_a_volume_say_what_cluster_and_controller_know(rig: Rig) -> None:

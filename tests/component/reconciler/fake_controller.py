@@ -34,6 +34,7 @@ class FakeController(admin.ControllerAdminBase):
         hanging: IDs of volumes for which changes do not end.
         calls: the changes that were asked for, in order.
         reconnects: of the device.
+        reason: why there is no connection to the device; empty where there is one.
     """
 
     api: ApiServer
@@ -49,6 +50,8 @@ class FakeController(admin.ControllerAdminBase):
     inventories: int = 0
     listing: asyncio.Event = field(default_factory=asyncio.Event)
     reconnects: int = 0
+    reason: str = ""
+    told: int = 0
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def __post_init__(self) -> None:
@@ -175,19 +178,34 @@ class FakeController(admin.ControllerAdminBase):
         if self.away:
             raise Unreachable("the controller is away")
         while True:
+            before = self.told
+            state = admin.ConnectionState.AWAY if self.reason else admin.ConnectionState.UP
             link = admin.Connection(
-                device="rds", state=admin.ConnectionState.UP, reconnects=self.reconnects
+                device="rds", state=state, reason=self.reason, reconnects=self.reconnects
             )
             yield admin.WatchConnectionsResponse(connections=[link])
             async with self.changed:
-                before = self.reconnects
-                while self.reconnects == before:
+                while self.told == before:
                     await self.changed.wait()
 
     async def reconnect(self) -> None:
         """Have the device away for a moment."""
+        self.reconnects += 1
+        await self._tell()
+
+    async def lose_device(self, reason: str) -> None:
+        """Have the device away until it is reconnected."""
+        self.reason = reason
+        await self._tell()
+
+    async def find_device(self) -> None:
+        """Have the device back."""
+        self.reason = ""
+        await self.reconnect()
+
+    async def _tell(self) -> None:
         async with self.changed:
-            self.reconnects += 1
+            self.told += 1
             self.changed.notify_all()
 
 

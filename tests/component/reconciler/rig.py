@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from libs.csikit.channel import open_admin_channel
 from libs.kube.attachments import attachment_name
 from protos.gen.rdscsi.reconciler import v1 as api_v1
@@ -123,6 +125,10 @@ class Cluster:
         items = self.api.objects.get(path, {})
         return dict(json.loads(items["rds-csi-reconciler-memory"]["data"]["memory"]))
 
+    def told(self, reason: str) -> list[dict[str, Any]]:
+        """Return the events with a reason."""
+        return [event for event in self.api.events() if event["reason"] == reason]
+
     def reasons(self) -> list[str]:
         return [str(event["reason"]) for event in self.api.events()]
 
@@ -220,6 +226,18 @@ async def open_world(path: Path) -> AsyncIterator[World]:
             await world.node(name)
         async with running_controller(fake, path / "admin.sock"):
             yield world
+
+
+async def scrape(replica: Replica) -> str:
+    """Return what Prometheus would get."""
+    assert replica.running.metrics is not None
+    host, port = replica.running.metrics
+    async with (
+        asyncio.timeout(PATIENCE),
+        aiohttp.ClientSession() as session,
+        session.get(f"http://{host}:{port}/metrics") as response,
+    ):
+        return await response.text()
 
 
 async def until(holds: Callable[[], bool], what: str = "") -> None:

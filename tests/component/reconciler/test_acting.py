@@ -12,13 +12,15 @@ from services.reconciler.findings import (
     FindingKind,
     FindingState,
     Guard,
+    Notice,
     Subject,
 )
 from services.reconciler.memory import Memory, Pause
-from services.reconciler.model import AttachmentView, DeviceListing, Listing, Node
+from services.reconciler.model import AttachmentView, DeviceListing, ItemKind, Listing, Node
 from services.reconciler.ports import ClusterView, DeviceLink
 from services.reconciler.workflow.act import Actor, Hands
 from services.reconciler.workflow.backoff import Backoff
+from services.reconciler.workflow.herald import Herald
 from services.reconciler.workflow.recall import Recall
 from services.reconciler.workflow.records import Outcome, OutcomeState, PassRecord
 
@@ -70,6 +72,9 @@ class Outside:
     async def tell(self, finding: Finding, action: Action, error: str = "") -> None:  # noqa: ARG002
         self.told.append(error)
 
+    async def announce(self, notice: Notice) -> None:
+        self.told.append(notice.text)
+
     async def changes(self) -> AsyncIterator[str]:
         yield ""
 
@@ -84,6 +89,10 @@ class Outside:
     def acted(self, outcome: Outcome) -> None: ...
 
     def reacted(self, seconds: float) -> None: ...
+
+    def found(self, kind: ItemKind) -> None: ...
+
+    def cleared(self) -> None: ...
 
 
 @dataclass
@@ -119,7 +128,8 @@ async def perform(
     clock = SteadyClock()
     recall = Recall(Store(memory or Memory()), clock, leads, 0.0)
     await recall.read()
-    hands = Hands(outside, outside, recall, Backoff(), clock, outside, check)
+    herald = Herald(outside, outside)
+    hands = Hands(outside, outside, recall, Backoff(), clock, outside, herald, check)
     actor = Actor(hands, at_once=4, on_late=leads)
     return await actor.perform(actions, {"finding": FINDING}, patience=10.0)
 

@@ -1,10 +1,8 @@
 """How it starts, refuses to start, lets people in, and what it shows to Prometheus."""
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 
-import aiohttp
 import pytest
 from grpclib.health.v1.health_grpc import HealthStub
 from grpclib.health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
@@ -20,6 +18,7 @@ from tests.component.reconciler.rig import (
     World,
     eventually,
     running_replica,
+    scrape,
     settings_for,
     until,
     volume,
@@ -123,15 +122,3 @@ async def test_metrics_say_what_happened(world: World) -> None:
     assert "rds_csi_reconciler_controller_connected 1" in text
     assert 'rds_csi_reconciler_passes_total{result="done",trigger="start"}' in text
     assert 'rds_csi_reconciler_watch_silence_seconds{resource="nodes"}' in text
-
-
-async def scrape(replica: Replica) -> str:
-    assert replica.running.metrics is not None
-    host, port = replica.running.metrics
-    address = f"http://{host}:{port}/metrics"
-    async with (
-        asyncio.timeout(10),
-        aiohttp.ClientSession() as session,
-        session.get(address) as response,
-    ):
-        return await response.text()

@@ -32,6 +32,7 @@ async def test_each_step_is_told_by_an_event_on_its_object(world: World) -> None
         ("PersistentVolume", "VolumeDetached"),
         ("VolumeAttachment", "AttachmentDeleted"),
         ("VolumeAttachment", "FinalizerRemoved"),
+        ("PersistentVolume", "StaleAttachmentCleared"),
     }
 
 

@@ -169,11 +169,11 @@ async def attached(path: Path) -> AsyncIterator[tuple[Cluster, KubeCluster, Acti
             resource_version=metadata["resourceVersion"],
             finalizer=FINALIZER,
         )
-        async with (
-            open_events(kube, "test", "here") as events,
-            open_kube_cluster(kube, DRIVER, SteadyClock(), Teller(events, DRIVER), 0.1) as cluster,
-        ):
-            yield world, cluster, action
+        async with open_events(kube, "test", "here") as events:
+            clock = SteadyClock()
+            teller = Teller(events, kube, DRIVER, clock)
+            async with open_kube_cluster(kube, DRIVER, clock, teller, 0.1) as cluster:
+                yield world, cluster, action
 
 
 @pytest.mark.parametrize("change", ["delete_attachment", "remove_finalizer"])

@@ -20,7 +20,7 @@ def test_the_words_of_flags_are_those_of_the_contract() -> None:
 def test_every_command_of_the_parser_can_be_run_and_every_other_is_reachable() -> None:
     paths = {" ".join(command.path) for command in list_commands(build_parser())} - {"", "orphans"}
 
-    assert paths == set(COMMANDS) | {"watch", "completion", "version"}
+    assert paths == set(COMMANDS) | {"watch", "preflight", "completion", "version"}
     assert set(QUESTIONS) < set(COMMANDS)
 
 

@@ -18,6 +18,7 @@ from services.reconciler.memory import (
     mark,
     parse_memory,
     render_memory,
+    trace,
 )
 from services.reconciler.plan.notes import prefix_of
 from tests.unit.reconciler.values import NOW, volume_id
@@ -40,6 +41,7 @@ memories = st.builds(
     st.none() | st.builds(Pause, words, words, times, st.none() | times),
     st.lists(times).map(tuple),
     st.frozensets(words.map(mark)),
+    st.frozensets(ids.map(trace)),
 )
 
 
@@ -74,6 +76,19 @@ def test_a_memory_too_large_forgets_the_latest_sights_and_no_decision() -> None:
     assert 20_000 < len(kept) < len(sights)
     assert max(kept.values()) < min(at for key, at in sights.items() if key not in kept)
     assert loaded.decisions == memory.decisions
+
+
+def test_a_memory_too_large_first_forgets_which_orphans_people_have_heard_of() -> None:
+    prefix = prefix_of(FindingKind.ORPHAN_VOLUME, "rds")
+    sights = {f"{prefix}{number:012x}": NOW + number for number in range(20_000)}
+    told = frozenset(map(trace, sights))
+    memory = Memory(first_seen=sights, told=told)
+
+    loaded = parse_memory(render_memory(memory, NOW))
+
+    assert len(render_memory(replace(memory, told=frozenset()), NOW)) <= MAX_BYTES
+    assert loaded.first_seen == sights
+    assert loaded.told == frozenset()
 
 
 def test_ten_thousand_findings_and_volumes_to_retain_are_remembered_whole() -> None:

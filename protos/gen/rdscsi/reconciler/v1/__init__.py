@@ -9,6 +9,7 @@ __all__ = (
     "ActionState",
     "ApproveOrphanRequest",
     "ApproveOrphanResponse",
+    "AttachmentRow",
     "Change",
     "ControllerLink",
     "Decision",
@@ -24,6 +25,8 @@ __all__ = (
     "GetStatusResponse",
     "IgnoreOrphanRequest",
     "IgnoreOrphanResponse",
+    "ListAttachmentsRequest",
+    "ListAttachmentsResponse",
     "ListDecisionsRequest",
     "ListDecisionsResponse",
     "ListFindingsRequest",
@@ -455,6 +458,28 @@ default_message_pool.register_message(
 
 
 @dataclass(eq=False, repr=False)
+class AttachmentRow(betterproto2.Message):
+    volume_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    node: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    volume_attachment: "VolumeAttachment | None" = betterproto2.field(
+        3, betterproto2.TYPE_MESSAGE, optional=True
+    )
+
+    at_controller: "__controller__v1__.Attachment | None" = betterproto2.field(
+        4, betterproto2.TYPE_MESSAGE, optional=True
+    )
+
+    node_state: "Node | None" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, optional=True)
+
+    finding_ids: "list[str]" = betterproto2.field(6, betterproto2.TYPE_STRING, repeated=True)
+
+
+default_message_pool.register_message("rdscsi.reconciler.v1", "AttachmentRow", AttachmentRow)
+
+
+@dataclass(eq=False, repr=False)
 class ControllerLink(betterproto2.Message):
     address: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
@@ -699,6 +724,44 @@ class IgnoreOrphanResponse(betterproto2.Message):
 
 default_message_pool.register_message(
     "rdscsi.reconciler.v1", "IgnoreOrphanResponse", IgnoreOrphanResponse
+)
+
+
+@dataclass(eq=False, repr=False)
+class ListAttachmentsRequest(betterproto2.Message):
+    volume_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    node: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    page_size: "int" = betterproto2.field(3, betterproto2.TYPE_INT32)
+
+    page_token: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message(
+    "rdscsi.reconciler.v1", "ListAttachmentsRequest", ListAttachmentsRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class ListAttachmentsResponse(betterproto2.Message):
+    attachments: "list[AttachmentRow]" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+
+    next_page_token: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    total: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
+
+    as_of: "datetime.datetime | None" = betterproto2.field(
+        4, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
+    unknown: "list[str]" = betterproto2.field(5, betterproto2.TYPE_STRING, repeated=True)
+
+
+default_message_pool.register_message(
+    "rdscsi.reconciler.v1", "ListAttachmentsResponse", ListAttachmentsResponse
 )
 
 
@@ -1148,6 +1211,24 @@ class ReconcilerAdminStub(betterproto2_grpclib.ServiceStub):
             metadata=metadata,
         )
 
+    async def list_attachments(
+        self,
+        message: "ListAttachmentsRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "ListAttachmentsResponse":
+
+        return await self._unary_unary(
+            "/rdscsi.reconciler.v1.ReconcilerAdmin/ListAttachments",
+            message,
+            ListAttachmentsResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
     async def run_pass(
         self,
         message: "RunPassRequest",
@@ -1317,6 +1398,12 @@ class ReconcilerAdminBase(betterproto2_grpclib.ServiceBase):
 
         raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
 
+    async def list_attachments(
+        self, message: "ListAttachmentsRequest"
+    ) -> "ListAttachmentsResponse":
+
+        raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
+
     async def run_pass(self, message: "RunPassRequest") -> "RunPassResponse":
 
         raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
@@ -1376,6 +1463,14 @@ class ReconcilerAdminBase(betterproto2_grpclib.ServiceBase):
         request = await stream.recv_message()
         assert request is not None
         response = await self.explain_volume(request)
+        await stream.send_message(response)
+
+    async def __rpc_list_attachments(
+        self, stream: "grpclib.server.Stream[ListAttachmentsRequest, ListAttachmentsResponse]"
+    ) -> None:
+        request = await stream.recv_message()
+        assert request is not None
+        response = await self.list_attachments(request)
         await stream.send_message(response)
 
     async def __rpc_run_pass(
@@ -1464,6 +1559,12 @@ class ReconcilerAdminBase(betterproto2_grpclib.ServiceBase):
                 grpclib.const.Cardinality.UNARY_UNARY,
                 ExplainVolumeRequest,
                 ExplainVolumeResponse,
+            ),
+            "/rdscsi.reconciler.v1.ReconcilerAdmin/ListAttachments": grpclib.const.Handler(
+                self.__rpc_list_attachments,
+                grpclib.const.Cardinality.UNARY_UNARY,
+                ListAttachmentsRequest,
+                ListAttachmentsResponse,
             ),
             "/rdscsi.reconciler.v1.ReconcilerAdmin/RunPass": grpclib.const.Handler(
                 self.__rpc_run_pass,
