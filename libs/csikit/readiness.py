@@ -34,12 +34,26 @@ class Readiness:
         self._status.set(value=True)
         checks: list[CheckBase] = [self._status]
         if is_ready is not None:
-            checks.append(ServiceCheck(_asking(is_ready), check_ttl=_HEALTH_SECONDS))
+            checks.append(_Live(is_ready))
         self.health = Health({OVERALL: checks, **dict.fromkeys(services, checks)})
 
     def set(self, *, ready: bool) -> None:
         """Say whether the process can serve."""
         self._status.set(value=ready)
+
+
+class _Live(ServiceCheck):
+    """Tells watchers of changes, and whoever asks what is true at that moment.
+
+    grpclib's own tells the first watcher NOT_SERVING, since nothing has been looked at by then.
+    """
+
+    def __init__(self, is_ready: Callable[[], bool]) -> None:
+        super().__init__(_asking(is_ready), check_ttl=_HEALTH_SECONDS)
+        self._is_ready = is_ready
+
+    def __status__(self) -> bool:
+        return self._is_ready()
 
 
 def _asking(is_ready: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:

@@ -33,6 +33,21 @@ _DEADLINE_SLACK = 0.1
 
 _INFRASTRUCTURE = "/grpc."
 _PROBE = "/csi.v1.Identity/Probe"
+_ROUTINE = frozenset(
+    {
+        "/csi.v1.Controller/ControllerGetCapabilities",
+        "/csi.v1.Controller/ControllerGetVolume",
+        "/csi.v1.Controller/GetCapacity",
+        "/csi.v1.Controller/ListVolumes",
+        "/csi.v1.Identity/GetPluginCapabilities",
+        "/csi.v1.Identity/GetPluginInfo",
+        "/csi.v1.Node/NodeGetCapabilities",
+        "/csi.v1.Node/NodeGetVolumeStats",
+    }
+)
+"""What the kubelet and sidecars ask by the clock, of each volume every minute or so: thirty volumes
+on a node would be 86,400 lines a day that say nothing."""
+
 _UNREMARKABLE = frozenset({Status.OK, Status.CANCELLED})
 _OPEN_ENDED = frozenset({Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED})
 
@@ -78,6 +93,11 @@ class Call:
     def is_quiet(self) -> bool:
         """Whether it comes every few seconds and says nothing while all is well."""
         return self.is_infrastructure or self.method == _PROBE
+
+    @property
+    def is_routine(self) -> bool:
+        """Whether it is asked by the clock, and worth a line at info only when it fails."""
+        return self.is_quiet or self.method in _ROUTINE
 
     def code(self, error: BaseException | None) -> Status:
         """Return the code that the client sees of an error that ended this call."""
@@ -128,7 +148,7 @@ def _security(call: Call, code: Status, error: BaseException | None) -> Security
 def _level(call: Call, code: Status) -> int:
     if code in OUR_FAULT:
         return logging.ERROR
-    if call.is_quiet and code in _UNREMARKABLE:
+    if call.is_routine and code in _UNREMARKABLE:
         return logging.DEBUG
     return logging.WARNING if code in _OPEN_ENDED else logging.INFO
 

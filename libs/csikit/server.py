@@ -22,6 +22,7 @@ from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
 
 from libs.core.errors import InvalidRequest
+from libs.core.security import SecurityEvent, record
 from libs.csikit import endpoint
 from libs.csikit.calls import Calls
 from libs.csikit.endpoint import TcpAddress
@@ -210,6 +211,8 @@ async def open_admin_server(  # noqa: PLR0913 (all that a listener depends on)
         return
     if tls is None and not (insecure or address.is_loopback):
         raise InvalidRequest(f"{address} is not served without certificates: anybody could call")
+    if tls is None and not address.is_loopback:
+        record(log, SecurityEvent.UNPROTECTED, "served without certificates", address=str(address))
     readiness, server = _prepare(services, calls, _TCP, is_ready)
     async with contextlib.AsyncExitStack() as stack:
         listener = Listener(endpoint.bind_tcp(address), server.new_protocol)

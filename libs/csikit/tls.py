@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from libs.core.errors import InvalidRequest, RdsCsiError
+from libs.core.security import SecurityEvent, record
 
 log = structlog.get_logger(__name__)
 
@@ -121,7 +122,12 @@ class Rotation:
         if problem == self._problem:
             return  # said already
         self._problem = problem
-        log.warning("new certificates are not usable; the old ones stay in force", reason=problem)
+        record(
+            log,
+            SecurityEvent.CERTIFICATE_UNUSABLE,
+            "new certificates are not usable; the old ones stay in force",
+            reason=problem,
+        )
 
 
 def _load(files: TlsFiles, build: Build) -> tuple[ssl.SSLContext, Stamp]:

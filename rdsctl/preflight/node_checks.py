@@ -49,8 +49,7 @@ def check_attachments(cluster: Cluster, notes: Notes) -> None:
     if attached:
         notes.ok(
             f"{plural(len(attached), 'volume')} attached to {plural(len(nodes), 'node')}: "
-            "connections and mounts are the kernel's and stay; no pod is restarted",
-            "read what a second pod on such a node meets until then: docs/moving.md",
+            "connections and mounts are the kernel's and stay; no pod is restarted"
         )
 
 

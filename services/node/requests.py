@@ -134,6 +134,36 @@ def parse_publish(
     return volume, Publication(path, request.readonly or "ro" in options), asked
 
 
+def parse_adoptable(
+    request: csi.NodePublishVolumeRequest, staging: str, prefixes: Collection[str]
+) -> Use | None:
+    """Read from NodePublishVolume how the volume was staged, for one that another plugin staged.
+
+    Args:
+        request: the request, which `parse_publish` has taken.
+        staging: its staging path, as the table of mounts spells it.
+        prefixes: what the NQNs of volumes begin with, up to and without the colon.
+
+    Returns:
+        How it was staged; None where the request does not say all of that.
+    """
+    context, published = request.volume_context, request.publish_context
+    capability = _capability(request.volume_capability, published)
+    try:
+        return Use(
+            volume=VolumeId.parse(request.volume_id),
+            target=_target(published, context, prefixes),
+            staging=staging,
+            fs_type=capability.fs_type,
+            options=_options(request.volume_capability),
+            mode=capability.mode,
+            size=_size(published),
+            authenticated=context.get(AUTH_KEY) == AUTH_DHCHAP,
+        )
+    except InvalidRequest:
+        return None
+
+
 def parse_volume_path(volume_id: str, path: str, field: str, root: str) -> tuple[VolumeId, str]:
     """Read a volume and the path at which it is.
 

@@ -119,7 +119,8 @@ class NodeServicer(csi.NodeBase):
         wanted = replace(wanted, path=await self._real(wanted.path, "target_path"))
         if asked.staging:
             asked = replace(asked, staging=await self._real(asked.staging, "staging_target_path"))
-        await self._mount(volume, lambda: self._volumes.publish(volume, wanted, asked))
+        adoptable = requests.parse_adoptable(message, asked.staging, self._prefixes)
+        await self._mount(volume, lambda: self._volumes.publish(volume, wanted, asked, adoptable))
         return csi.NodePublishVolumeResponse()
 
     async def node_unpublish_volume(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from libs.core.errors import InUse, InvalidRequest, RdsCsiError
+from libs.core.security import SecurityEvent, record
 from libs.core.version import __version__
 from libs.csikit.calls import caller, note
 from protos.gen.rdscsi.reconciler import v1 as api
@@ -221,7 +222,7 @@ class ReconcilerServicer(api.ReconcilerAdminBase):
         decision = OrphanDecision(kind, orphan.fingerprint, _who(), reason, now, until)
         await self._parts.recall.change(lambda memory: memory.decided(orphan.key, decision))
         self._parts.leading.nudge()
-        note(decision=kind.value, orphan=orphan.id)
+        note(decision=kind.value, orphan=orphan.id, security=SecurityEvent.REPAIR_CONTROL.value)
         return replace(orphan, decision=decision)
 
     async def list_decisions(
@@ -268,7 +269,8 @@ class ReconcilerServicer(api.ReconcilerAdminBase):
         await self._check_leader()
         await self._parts.recall.change(lambda memory: replace(memory, paused=paused))
         self._parts.triggers.put(Trigger.REQUEST)
-        log.warning("paused", by=paused.by, reason=paused.reason, until=paused.until)
+        facts = {"by": paused.by, "reason": paused.reason, "until": paused.until}
+        record(log, SecurityEvent.REPAIR_CONTROL, "paused", **facts)
         return api.PauseResponse(paused=answers.render_paused(paused))
 
     async def resume(
@@ -282,7 +284,8 @@ class ReconcilerServicer(api.ReconcilerAdminBase):
         await self._parts.recall.change(lambda memory: replace(memory, paused=None))
         self._parts.triggers.put(Trigger.REQUEST)
         self._parts.leading.nudge()
-        log.warning("resumed", by=_who(), was_paused=was_paused)
+        facts = {"by": _who(), "was_paused": was_paused}
+        record(log, SecurityEvent.REPAIR_CONTROL, "resumed", **facts)
         return api.ResumeResponse(was_paused=was_paused)
 
 

@@ -2,7 +2,8 @@
 
 import structlog
 
-from libs.core.errors import RdsCsiError
+from libs.core.errors import InvalidRequest, RdsCsiError
+from libs.core.ids import VolumeId
 from libs.nvmeof.errors import DeviceInUse
 from services.node.volume import Record
 from services.node.workflow.desk import Desk
@@ -15,7 +16,9 @@ async def clean_up(desk: Desk) -> int:
     """Disconnect managed subsystems that no record knows and nothing uses; return how many.
 
     One that has a mount, a holder or an open file is left alone, and so is everything that cannot
-    be told for certain. Nothing here keeps the plugin from starting.
+    be told for certain. A volume that the cluster says is attached here may have been staged by
+    another plugin, the one before this: a raw block device that a pod has not opened yet has
+    nothing else to be known by. Nothing here keeps the plugin from starting.
     """
     for record in desk.records.all():
         await _forget_if_over(desk, record)
@@ -30,6 +33,9 @@ async def clean_up(desk: Desk) -> int:
         if connection.nqn in known:
             continue
         try:
+            if await _is_attached(desk, connection.nqn):
+                log.info("a connection without a record is this node's", nqn=connection.nqn)
+                continue
             await disconnect(desk, connection)
         except DeviceInUse as error:
             log.warning(
@@ -41,6 +47,19 @@ async def clean_up(desk: Desk) -> int:
             log.info("a connection of no volume is removed", nqn=connection.nqn)
             count += 1
     return count
+
+
+async def _is_attached(desk: Desk, nqn: str) -> bool:
+    """Whether the cluster says that the volume of a name such as ours is attached to this node.
+
+    Raises:
+        Unreachable: it cannot be asked.
+    """
+    try:
+        volume = VolumeId.parse(nqn.rpartition(":")[2])
+    except InvalidRequest:
+        return False
+    return bool(await desk.cluster.attachment(volume))
 
 
 async def _forget_if_over(desk: Desk, record: Record) -> None:

@@ -116,13 +116,20 @@ class Volumes:
                 detail=problem.detail,
             ) from error
 
-    async def publish(self, volume: VolumeId, wanted: Publication, asked: Use) -> None:
+    async def publish(
+        self,
+        volume: VolumeId,
+        wanted: Publication,
+        asked: Use,
+        adoptable: Use | None = None,
+    ) -> None:
         """Show a staged volume at another path.
 
         Args:
             volume: which one.
             wanted: where, and whether it may be written to.
             asked: how the request says that it is staged.
+            adoptable: how it was staged, if another plugin did that: the one that was here before.
 
         Raises:
             Conflict: it is published there otherwise already.
@@ -130,6 +137,10 @@ class Volumes:
             RdsCsiError: it cannot be published now.
         """
         record = self._current(volume)
+        if record is None and adoptable is not None and await self._is_there(adoptable):
+            # No pod may have to go because the plugin was exchanged for this one.
+            await self.stage(adoptable, None)
+            record = self._current(volume)
         alive = await self._alive(record) if record else frozenset()
         record = check_publication(record, volume, wanted, asked, alive)
         fresh = record.at(wanted.path) is None
@@ -249,9 +260,12 @@ class Volumes:
         return True
 
     async def _is_mounted(self, record: Record) -> bool:
-        if record.use.is_block:
-            return await self._desk.fabrics.find(record.use.nqn) is not None
-        return (await self._desk.mounter.read_table()).at(record.use.staging) is not None
+        return await self._is_there(record.use)
+
+    async def _is_there(self, use: Use) -> bool:
+        if use.is_block:
+            return await self._desk.fabrics.find(use.nqn) is not None
+        return (await self._desk.mounter.read_table()).at(use.staging) is not None
 
     def known(self, volume: VolumeId, path: str) -> Record:
         """Return the record of a volume that is staged or published at a path.

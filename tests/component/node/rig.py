@@ -143,13 +143,7 @@ class Calls:
             self.image(size or SIZES.get(fs_type, 64 * MIB), name)
         request = csi.NodeStageVolumeRequest(
             volume_id=name,
-            publish_context={
-                "nvme_address": "192.0.2.2",
-                "nvme_port": "4420",
-                "nvme_nqn": f"{PREFIX}:{name}",
-                "fs_type": fs_type,
-                "size_bytes": str(size or path.stat().st_size),
-            },
+            publish_context=publish_context(name, fs_type, size or path.stat().st_size),
             staging_target_path=str(self.staging(name)),
             volume_capability=capability,
         )
@@ -169,8 +163,12 @@ class Calls:
         name: str = NAME,
         *,
         readonly: bool = False,
+        context: dict[str, str] | None = None,
     ) -> Path:
-        """Publish a staged volume for a pod, and return where."""
+        """Publish a staged volume for a pod, and return where.
+
+        The kubelet sends the context that it staged the volume with.
+        """
         target = self.target(pod, name)
         await self.node.node_publish_volume(
             csi.NodePublishVolumeRequest(
@@ -179,6 +177,7 @@ class Calls:
                 target_path=str(target),
                 volume_capability=capability or mounted(),
                 readonly=readonly,
+                publish_context=context or {},
             )
         )
         return target
@@ -284,6 +283,17 @@ async def open_rig(
             kubelet,
             desk,
         )
+
+
+def publish_context(name: str, fs_type: str, size: int) -> dict[str, str]:
+    """Return what the controller says of a volume that it published."""
+    return {
+        "nvme_address": "192.0.2.2",
+        "nvme_port": "4420",
+        "nvme_nqn": f"{PREFIX}:{name}",
+        "fs_type": fs_type,
+        "size_bytes": str(size),
+    }
 
 
 def flags(settings: NodeSettings) -> list[str]:

@@ -2,7 +2,7 @@ import pytest
 
 from libs.core.errors import Unreachable
 from libs.kube.access import server_url
-from libs.kube.answers import refusal
+from libs.kube.answers import Listing, parse_listing, refusal
 from libs.kube.errors import Answered, Forbidden, ObjectChanged, ObjectExists, ObjectMissing
 
 PATH = "/api/v1/persistentvolumes/pvc-1"
@@ -62,3 +62,15 @@ def test_a_refusal_tells_what_may_be_concluded(
 )
 def test_an_address_of_any_kind_becomes_a_url(host: str, url: str) -> None:
     assert server_url(host, "443") == url
+
+
+@pytest.mark.parametrize("items", [b"null", b"[]"])
+def test_a_listing_without_items_is_whole(items: bytes) -> None:
+    text = b'{"metadata": {"resourceVersion": "7"}, "items": ' + items + b"}"
+
+    assert parse_listing(text) == Listing([], "7", "")
+
+
+@pytest.mark.parametrize("text", [b"{}", b'{"items": 1}', b"[]", b"none"])
+def test_what_is_no_listing_is_not_taken_for_an_empty_one(text: bytes) -> None:
+    assert parse_listing(text) is None

@@ -6,22 +6,26 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from grpclib import GRPCError
-from grpclib.const import Status
 
 from libs.nvmeof.mountinfo import Mount
+from protos.gen.csi import v1 as csi
 from tests.component.node.hosts import clean_host, in_memory
 from tests.component.node.rig import (
+    NAME,
     NodeRig,
     holding,
     mounted,
     needs_mounts,
     open_rig,
+    publish_context,
     raw,
     write_safely,
 )
+from tests.component.node.ward import ToldCluster
 
 pytestmark = needs_mounts
+
+SIZE = 64 * 2**20
 
 
 @pytest.fixture
@@ -32,9 +36,12 @@ def host(tmp_path: Path) -> Iterator[Path]:
 
 @contextlib.asynccontextmanager
 async def moved(host: Path) -> AsyncIterator[NodeRig]:
-    """Start a plugin that knows nothing of what is staged and published on its host."""
+    """Start a plugin that knows nothing of what is staged and published on its host.
+
+    The cluster knows: the volume is attached to this node.
+    """
     shutil.rmtree(host / "state")
-    async with open_rig(host) as rig:
+    async with open_rig(host, cluster=ToldCluster()) as rig:
         yield rig
 
 
@@ -85,16 +92,16 @@ async def test_what_another_driver_staged_is_staged_anew_without_unmounting_it(h
 
 
 @pytest.mark.parametrize("capability", [mounted(), raw()], ids=["filesystem", "block"])
-async def test_a_second_pod_has_to_wait_until_the_volume_is_staged_anew(
-    host: Path, capability: object
+async def test_a_second_pod_gets_what_another_driver_staged(
+    host: Path, capability: csi.VolumeCapability
 ) -> None:
     async with open_rig(host) as old:
-        await old.stage(capability)  # type: ignore[arg-type]
-        await old.publish(capability)  # type: ignore[arg-type]
+        await old.stage(capability)
+        await old.publish(capability)
 
+    context = publish_context(NAME, capability.mount.fs_type if capability.mount else "", SIZE)
     async with moved(host) as new:
-        with pytest.raises(GRPCError) as caught:
-            await new.publish(capability, pod="pod-2")  # type: ignore[arg-type]
+        second = await new.publish(capability, pod="pod-2", context=context)
 
-        assert caught.value.status is Status.FAILED_PRECONDITION
-        assert "is not staged at" in str(caught.value.message)
+        assert second.exists()
+        assert len(new.loops()) == 1
