@@ -23,6 +23,7 @@ from libs.csikit.server import open_admin_server, open_server
 from libs.kube.client import open_kube
 from libs.kube.events import open_events
 from libs.ops.calls import AdminCalls, EventsPosted, VolumeOperations
+from libs.ops.certificates import show_certificates
 from libs.ops.hardening import forbid_core_dumps
 from libs.ops.health import Progress
 from libs.ops.logs import configure_logging
@@ -90,6 +91,8 @@ async def open_controller(settings: ControllerSettings) -> AsyncIterator[Running
     sites = load_sites(settings)
     telemetry = Telemetry()
     telemetry.health.add_readiness("start", progress := Progress())
+    exposure = settings.admin
+    show_certificates(telemetry.metrics, [exposure.certificate], [exposure.authority])
     async with contextlib.AsyncExitStack() as stack:
         shown = await stack.enter_async_context(
             open_telemetry(telemetry, settings, PROGRAM, socket.gethostname())

@@ -23,6 +23,7 @@ from libs.kube.events import open_events
 from libs.kube.lease import Election, open_election
 from libs.kube.leasing import LeaseOptions
 from libs.ops.calls import AdminCalls
+from libs.ops.certificates import show_certificates
 from libs.ops.hardening import forbid_core_dumps
 from libs.ops.health import Progress
 from libs.ops.logs import configure_logging
@@ -101,6 +102,11 @@ async def open_reconciler(
     """Own a running reconciler: what it watches, its part in the election, its sockets."""
     telemetry = Telemetry()
     telemetry.health.add_readiness("start", progress := Progress())
+    show_certificates(
+        telemetry.metrics,
+        [settings.admin.certificate, settings.controller_tls_cert],
+        [settings.admin.authority, settings.controller_tls_ca],
+    )
     async with contextlib.AsyncExitStack() as stack:
         host = environ.get("HOSTNAME") or socket.gethostname()
         shown = await stack.enter_async_context(open_telemetry(telemetry, settings, PROGRAM, host))

@@ -7,6 +7,8 @@ from libs.ops.metrics import Metrics
 from services.node.ports import Fabrics, Keep
 
 _CACHE_SECONDS = 5.0
+_RESULTS = ("success", "failure")
+_OPERATIONS = ("mount", "unmount", "bind", "unbind")
 
 
 class NodeCounts:
@@ -27,10 +29,17 @@ class NodeCounts:
         self._mounts = metrics.counter(
             "mount_operations_total", "Mounts and unmounts by result", ("operation", "result")
         )
+        for result in _RESULTS:  # so that the first one shows as a rise
+            self._connects.add(result, by=0)
+            for operation in _OPERATIONS:
+                self._mounts.add(operation, result, by=0)
         self._stale = metrics.counter("stale_mounts_detected_total", "Stale mounts that were found")
         self._recoveries = metrics.counter(
             "stale_recoveries_total", "Attempts to repair a stale mount by result", ("result",)
         )
+
+        for result in _RESULTS:
+            self._recoveries.add(result, by=0)
 
     def show(self, fabrics: Fabrics, records: Keep) -> None:
         """Have it shown what is connected and staged, read before a scrape."""

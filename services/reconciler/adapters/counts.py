@@ -60,6 +60,9 @@ class ReconcilerCounts:
         self._cleaned = metrics.counter(
             "orphans_cleaned_total", "Orphans that were removed", ("kind",)
         )
+        for action in ActionKind:
+            for state in OutcomeState:
+                self._actions.add(action.value, state.value, by=0)
         for kind in ItemKind:  # so that the first one shows as a rise
             self._found.add(kind.value, by=0)
             self._cleaned.add(kind.value, by=0)
