@@ -1,20 +1,14 @@
-"""Writes docs/settings.md from the settings themselves: `./dev docs`."""
+"""docs/settings.md: every setting of every service, from the settings themselves."""
 
 import dataclasses
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from libs.core.version import __version__
 from libs.ops.settings import CONFIG_FILE, flag, render_default, variable
 from libs.ops.telemetry import TelemetrySettings
 from services.controller.config import ControllerSettings
 from services.node.config import NodeSettings
 from services.reconciler.config import ReconcilerSettings
-
-ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "settings.md"
 
 _SERVICES: tuple[tuple[str, type[Any]], ...] = (
     ("controller", ControllerSettings),
@@ -74,16 +68,3 @@ def _table(fields: "tuple[dataclasses.Field[Any], ...]") -> Iterator[str]:
         text = field.metadata["help"].replace("|", "\\|")
         names = f"`{flag(field.name)}`<br>`{variable(field.name)}`"
         yield f"| {names} | {text[0].upper()}{text[1:]}.{live} | {default} |"
-
-
-def main() -> None:
-    """Write the page, or with `--check` say whether it is current."""
-    if "--check" in sys.argv[1:]:
-        if PAGE.read_text() != render():
-            sys.exit(f"{PAGE.relative_to(ROOT)} is out of date: run ./dev docs ({__version__})")
-        return
-    PAGE.write_text(render())
-
-
-if __name__ == "__main__":
-    main()

@@ -28,8 +28,8 @@
     }
     :local minor [:tonum $minorText]
     :local release ($major * 100 + $minor)
-    :if ($release < 717) do={
-        :error "RouterOS $version cannot export files: the driver needs 7.17, and 7.21 for NQNs of its own"
+    :if ($release < 721) do={
+        :error "RouterOS $version cannot choose the NQN of an export, and nodes refuse a bare name: the driver needs 7.21"
     }
     :if ([:len [/system/package/find where name="rose-storage" and disabled=no]] = 0) do={
         :error "the package rose-storage is missing: /system/package/enable rose-storage, or install it"
@@ -74,16 +74,13 @@
     # What there is now
 
     :put "rds-csi: RouterOS $version, user $userName with $rights, volumes in /$path on $fileSystem"
-    :if ($release < 721) do={
-        :put "  before 7.21 an NQN is the bare name of the volume: another device must not have it too"
-    }
-    :if ($release >= 718 and $fileSystem = "btrfs") do={
+    :if ($fileSystem = "btrfs") do={
         :put "  snapshots and clones at once: layout=subvolume, if the pool has a label"
     } else={
         :if ($release >= 723) do={
             :put "  snapshots and clones are copies of the whole file"
         } else={
-            :put "  no snapshots and clones: they need 7.23, or 7.18 and a Btrfs pool"
+            :put "  no snapshots and clones: they need 7.23, or a Btrfs pool"
         }
     }
     :do {

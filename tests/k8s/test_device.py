@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from libs.rdsclient.session import OLDEST_RELEASE
+from rdsctl.preflight.device_checks import CHOSEN_NQN
 from services.controller.config import ControllerSettings
 from tests.k8s.render import K8S
 
@@ -83,7 +83,7 @@ def test_the_user_gets_the_rights_that_the_page_names_and_the_name_that_is_the_d
     assert f':local userName "{ControllerSettings.rds_user}"' in SCRIPT
 
 
-def test_it_refuses_the_releases_that_the_driver_refuses() -> None:
+def test_it_refuses_the_releases_whose_exports_nodes_refuse() -> None:
     (oldest,) = re.findall(r":if \(\$release < (\d+)\) do=\{\s*:error", SCRIPT)
 
-    assert int(oldest) == OLDEST_RELEASE.major * 100 + OLDEST_RELEASE.minor
+    assert int(oldest) == CHOSEN_NQN.major * 100 + CHOSEN_NQN.minor
