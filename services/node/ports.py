@@ -5,9 +5,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from libs.core.errors import Unreachable
 from libs.core.ids import Nqn, VolumeId
 from libs.nvmeof.model import BlockDevice, Connection, Target
 from services.node.volume import Record
+
+
+class ClusterAway(Unreachable):
+    """The cluster does not answer what only it knows, which says nothing about any volume."""
 
 
 class Fabrics(Protocol):

@@ -5,10 +5,11 @@ import time
 
 import structlog
 
-from libs.core.errors import RdsCsiError
+from libs.core.errors import RdsCsiError, Unreachable
 from libs.core.ids import VolumeId
 from libs.nvmeof.errors import DeviceInUse, NotCertainlyEmpty
 from libs.nvmeof.model import BlockDevice
+from services.node.ports import ClusterAway
 from services.node.volume import Record
 from services.node.workflow.desk import Desk
 from services.node.workflow.release import find_needs
@@ -25,9 +26,12 @@ async def check_never_formatted(desk: Desk, volume: VolumeId) -> None:
 
     Raises:
         NotCertainlyEmpty: it had one.
-        Unreachable: the cluster does not answer, and only it may know.
+        ClusterAway: the cluster does not answer, and only it may know.
     """
-    marks = await desk.cluster.read_marks(volume)
+    try:
+        marks = await desk.cluster.read_marks(volume)
+    except Unreachable as error:
+        raise ClusterAway(error.message, detail=error.detail) from error
     formatted = marks.formatted if marks else ""
     formatted = formatted or await desk.records.was_formatted(volume)
     if formatted:

@@ -10,14 +10,14 @@ from libs.core.errors import Busy, Conflict, InvalidRequest, NotFound, RdsCsiErr
 from libs.core.ids import VolumeId
 from libs.nvmeof.errors import DeviceInUse
 from services.node.plan.breaker import Breaker
-from services.node.ports import Cluster, Reason
+from services.node.ports import Cluster, ClusterAway, Reason
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-_NO_FAILURE = (InvalidRequest, Conflict, NotFound, Busy, DeviceInUse)
-"""What says something about a request, or about pods, and nothing about a volume."""
+_NO_FAILURE = (InvalidRequest, Conflict, NotFound, Busy, DeviceInUse, ClusterAway)
+"""What says something about a request, pods or the cluster, and nothing about a volume."""
 
 
 class Guard:

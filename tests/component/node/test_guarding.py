@@ -41,6 +41,19 @@ async def test_a_volume_that_fails_three_times_is_left_alone_until_somebody_rese
     assert Reason.BREAKER_OPEN in ward.cluster.reasons
 
 
+async def test_a_cluster_that_is_away_for_a_moment_does_not_have_volumes_left_alone(
+    ward: Ward,
+) -> None:
+    ward.cluster.is_away = True
+    failures = [await error_of(ward.rig.stage()) for _ in range(4)]
+
+    ward.cluster.is_away = False
+    await ward.rig.stage()
+
+    assert failures == [(Status.UNAVAILABLE, "the Kubernetes API does not answer")] * 4
+    assert Reason.BREAKER_OPEN not in ward.cluster.reasons
+
+
 async def test_a_volume_that_was_formatted_by_another_node_is_not_formatted_again(
     ward: Ward,
 ) -> None:

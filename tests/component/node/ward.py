@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from libs.core.errors import Unreachable
 from libs.core.ids import Nqn, VolumeId
 from libs.csikit.keylock import open_keyed_tasks
 from services.node.adapters.loop import LoopFabrics
@@ -28,6 +29,7 @@ class ToldCluster:
     marks: Marks | None = None
     attached: str | None = "first"
     asked: Callable[[], None] = lambda: None
+    is_away: bool = False
 
     async def announce(self, host_nqn: Nqn) -> None:
         pass
@@ -40,6 +42,8 @@ class ToldCluster:
         return self.attached
 
     async def read_marks(self, volume: VolumeId) -> Marks | None:  # noqa: ARG002
+        if self.is_away:
+            raise Unreachable("the Kubernetes API does not answer")
         return self.marks
 
     async def mark_formatted(self, volume: VolumeId, text: str) -> None:  # noqa: ARG002

@@ -64,8 +64,8 @@ func calls(connection *grpc.ClientConn) {
 
 	info, err := identity.GetPluginInfo(ctx, &csi.GetPluginInfoRequest{})
 	check("name and metadata", err == nil && info.GetName() == "rds.csi.srvlab.io", err)
-	health, err := healthpb.NewHealthClient(connection).Check(ctx, &healthpb.HealthCheckRequest{})
-	check("health", err == nil && health.GetStatus() == healthpb.HealthCheckResponse_SERVING, err)
+	err = served(ctx, connection)
+	check("health", err == nil, err)
 
 	made, err := controller.CreateVolume(ctx, volume("go-1"))
 	check("create", err == nil && made.GetVolume().GetVolumeId() == "vol-go-1", err)
@@ -123,6 +123,19 @@ func atOnce(controller csi.ControllerClient) {
 		}
 	}
 	check("many at once", wrong == 0, wrong)
+}
+
+// served waits until the health service says that the plugin can serve: once it has its device.
+func served(ctx context.Context, connection *grpc.ClientConn) error {
+	changes, err := healthpb.NewHealthClient(connection).Watch(ctx, &healthpb.HealthCheckRequest{})
+	for err == nil {
+		var now *healthpb.HealthCheckResponse
+		now, err = changes.Recv()
+		if err == nil && now.GetStatus() == healthpb.HealthCheckResponse_SERVING {
+			return nil
+		}
+	}
+	return err
 }
 
 func main() {
