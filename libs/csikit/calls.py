@@ -18,6 +18,7 @@ from libs.core.errors import InvalidRequest, OutcomeUnknown, RdsCsiError, Unreac
 from libs.core.spans import Span, span
 from libs.csikit.callers import check_allowed, names_of
 from libs.csikit.report import Call, subjects, write_line, write_request
+from libs.csikit.shape import check_shape
 from libs.csikit.status import to_grpc_error
 
 CALL_ID = "x-call-id"
@@ -241,5 +242,7 @@ def _unread(error: Exception) -> Exception:
 async def _on_message(event: RecvMessage) -> None:
     call = _current.get()
     if call is not None:
+        if not call.is_infrastructure:
+            check_shape(event.message)
         call.request = event.message
         write_request(call, event.message)

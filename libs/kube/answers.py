@@ -45,7 +45,7 @@ def parse_object(text: bytes) -> Object | None:
     """Read a JSON object; None for anything else."""
     try:
         body = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
 

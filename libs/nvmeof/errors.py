@@ -35,6 +35,10 @@ class TwinMounted(InUse):
     """A filesystem with the same UUID is mounted, and this kernel takes them for one."""
 
 
+class NoMountPoint(InUse):
+    """There is no directory where something is to be mounted."""
+
+
 class HostUnable(Unsupported):
     """The kernel or the tools of this host cannot do what is asked."""
 

@@ -14,6 +14,7 @@ from libs.nvmeof.errors import (
     DeviceInUse,
     HostHangs,
     MountTableUnreadable,
+    NoMountPoint,
     ToolFailed,
     TwinMounted,
 )
@@ -81,6 +82,7 @@ class Mounter:
 
         Raises:
             ToolFailed: the kernel refused.
+            NoMountPoint: it did, because there is no directory at that place.
             TwinMounted: it did, because of another filesystem.
             HostHangs: it did not end in time.
             MountStorm: the device is mounted absurdly often.
@@ -94,7 +96,7 @@ class Mounter:
         except ToolFailed as error:
             if _EXISTS_TEXT in error.detail:
                 raise TwinMounted(_twin(device), detail=error.detail) from error
-            raise
+            raise await self._refused(point, error) from error
         found = (await self.read_table()).at(point)
         if found is not None and found.is_on(device.path, device.number):
             return found
@@ -110,6 +112,7 @@ class Mounter:
 
         Raises:
             ToolFailed: the kernel refused.
+            NoMountPoint: it did, because there is no directory at that place.
             HostHangs: it did not end in time.
         """
         table = await self.read_table()
@@ -118,8 +121,17 @@ class Mounter:
             raise ToolFailed(f"nothing is mounted at {source} that could be shown elsewhere")
         table.check_storm(origin.source, origin.device)
         if there is None or there.is_placeholder:
-            await run_tool(("mount", "-c", "--bind", source, target), limit=_MOUNT_SECONDS)
+            try:
+                await run_tool(("mount", "-c", "--bind", source, target), limit=_MOUNT_SECONDS)
+            except ToolFailed as error:
+                raise await self._refused(target, error) from error
         await self.set_read_only(target, read_only=read_only)
+
+    async def _refused(self, point: str, error: ToolFailed) -> ToolFailed | NoMountPoint:
+        if await self._offload.run(point, Path(point).is_dir, limit=_LOOK_SECONDS):
+            return error
+        message = f"{point} is not a directory any more, or never was"
+        return NoMountPoint(message, detail=error.detail)
 
     async def place_nothing(self, point: str) -> None:
         """Have a place be empty and take no writes, so that nobody takes what is below for it.

@@ -18,7 +18,8 @@ PLACEHOLDER = "rds-csi-nothing"
 
 _STOPPED = frozenset({"ro", "emergency_ro", "shutdown"})
 _OCTAL = re.compile(r"\\([0-7]{3})")
-_DEVICE = re.compile(r"(\d+):(\d+)", re.ASCII)
+_DEVICE = re.compile(r"(\d{1,10}):(\d{1,10})", re.ASCII)
+_LONGEST_NUMBER = 10
 _FIELDS_BEFORE, _FIELDS_AFTER = 6, 3
 
 
@@ -90,7 +91,8 @@ class Mount:
             raise _unreadable(line) from None
         first, last = fields[:hyphen], fields[hyphen + 1 :]
         device = _DEVICE.fullmatch(first[2])
-        if len(last) < _FIELDS_AFTER or device is None or not (_is_number(first[:2])):
+        is_whole = len(last) >= _FIELDS_AFTER and first[4].startswith("/")
+        if not is_whole or device is None or not _is_number(first[:2]):
             raise _unreadable(line)
         return cls(
             id=int(first[0]),
@@ -151,7 +153,9 @@ class MountTable:
 
 
 def _is_number(fields: list[str]) -> bool:
-    return all(field.isascii() and field.isdecimal() for field in fields)
+    return all(
+        field.isascii() and field.isdecimal() and len(field) <= _LONGEST_NUMBER for field in fields
+    )
 
 
 def _unescaped(field: str) -> str:

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Mapping
 from libs.nvmeof.errors import HostUnable
 from libs.nvmeof.mountinfo import Mount
 
-_MOUNT_ID = re.compile(r"^mnt_id:\s*(\d+)\s*$", re.MULTILINE | re.ASCII)
+_MOUNT_ID = re.compile(r"^mnt_id:\s*(\d{1,10})\s*$", re.MULTILINE | re.ASCII)
 _MAPPING = re.compile(
     r"[0-9a-f]+-[0-9a-f]+ [-a-z]{4} [0-9a-f]+ ([0-9a-f]+):([0-9a-f]+) (\d+)(?: .*)?", re.ASCII
 )
+
+_GROUP = re.compile(r"\d{1,10}", re.ASCII)
 
 Mounts = Mapping[int, Mount]
 """The mounts of a namespace by their IDs."""
@@ -106,4 +108,4 @@ def _sources(mount: Mount, masters: Mapping[int, set[int]]) -> set[int]:
 
 def _groups(mount: Mount, *kinds: str) -> set[int]:
     fields = (field.partition(":") for field in mount.propagation)
-    return {int(number) for kind, _, number in fields if kind in kinds and number.isdecimal()}
+    return {int(number) for kind, _, number in fields if kind in kinds and _GROUP.fullmatch(number)}

@@ -5,6 +5,7 @@ temperature still has its errors counted. Sizes are bytes, rates bytes a second,
 """
 
 import itertools
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -255,10 +256,14 @@ def _amount(value: object) -> float | None:
     """Return a number that may have a unit behind it: 38, `38C`, `3%`."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, int | Decimal):
-        return float(value)
-    match = _AMOUNT.fullmatch(value.strip()) if isinstance(value, str) else None
-    return float(match[1].replace(" ", "")) if match else None
+    if isinstance(value, str):
+        match = _AMOUNT.fullmatch(value.strip())
+        value = Decimal(match[1].replace(" ", "")) if match else None
+    try:
+        amount = float(value) if isinstance(value, int | Decimal) else math.nan
+    except OverflowError:
+        return None
+    return amount if math.isfinite(amount) else None
 
 
 def _count(value: object) -> int | None:

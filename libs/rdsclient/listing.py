@@ -93,7 +93,7 @@ class Reader:
     def _object(self) -> Item:
         try:
             value, self._at = _DECODER.raw_decode(self._text, self._at)
-        except (ValueError, RecursionError):
+        except (ValueError, ArithmeticError, RecursionError):  # a number beyond Decimal, too
             raise self._cut_off("the device's answer is cut off or not JSON") from None
         if not isinstance(value, dict):
             raise self._cut_off("the device's answer is not a listing")

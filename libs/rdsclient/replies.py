@@ -20,6 +20,10 @@ from libs.rdsclient.model import (
     Subvolume,
 )
 
+_MOST_DIGITS = 19
+_TOO_LARGE = 2**63
+"""What does not fit the int64 of the CSI messages is no size."""
+
 
 def listings(text: str, command: Command, *read: Callable[[Item], Any]) -> tuple[list[Any], ...]:
     """Return the listings of an answer, all that were asked for and nothing else.
@@ -235,12 +239,13 @@ def _number(item: Item, name: str) -> int:
     value = item.get(name)
     if isinstance(value, bool):
         raise _unreadable(item, name, "a number")
-    if isinstance(value, Decimal) and value == value.to_integral_value():
-        value = int(value)  # whole numbers can come as 443.000000
+    # A number with a million digits would take the event loop minutes, so length comes first.
+    if isinstance(value, Decimal) and value.is_finite() and value.adjusted() < _MOST_DIGITS:
+        value = int(value) if value == value.to_integral_value() else None  # such as 443.000000
     if isinstance(value, str) and value.replace(" ", "").isascii():
         digits = value.replace(" ", "")  # digits can be grouped by spaces
-        value = int(digits) if digits.isdigit() else None
-    if not isinstance(value, int) or value < 0:
+        value = int(digits) if digits.isdigit() and len(digits) <= _MOST_DIGITS else None
+    if not isinstance(value, int) or not 0 <= value < _TOO_LARGE:
         raise _unreadable(item, name, "a whole number")
     return value
 

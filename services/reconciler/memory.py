@@ -229,7 +229,14 @@ def parse_memory(text: str) -> Memory:
         if value["version"] != _VERSION:
             raise InvalidRequest(f"the memory is of version {value['version']}, not {_VERSION}")
         return _memory(value)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise InvalidRequest("the memory cannot be read", detail=str(error)) from None
 
 

@@ -1,6 +1,6 @@
 """What may be published, and what may be undone. Pure."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from libs.core.errors import Conflict, InUse, InvalidRequest
 from libs.core.ids import VolumeId
@@ -72,3 +72,29 @@ def check_unpublished(
         raise InUse(
             f"volume {record.volume} is staged at {record.use.staging}, and not at {staging}"
         )
+
+
+def check_place(
+    records: Iterable[Record], boot: str, volume: VolumeId, path: str, *, publishes: bool
+) -> None:
+    """Check that what is done at a path is not done to something else that this driver has there.
+
+    Args:
+        records: what is known of all volumes.
+        boot: this boot of the host; what an earlier one had is not there any more.
+        volume: the one that is meant.
+        path: where it is to be, or not to be any more.
+        publishes: whether that is a publication, which no staging path can be.
+
+    Raises:
+        InUse: another volume is there, above or below, or the volume's own staging path.
+    """
+    for record in records:
+        if record.boot != boot:
+            continue
+        own = (record.use.staging,) if publishes else ()
+        for taken in own if record.volume == volume else record.paths:
+            if f"{taken}/".startswith(f"{path}/") or f"{path}/".startswith(f"{taken}/"):
+                raise InUse(
+                    f"{path} is no place for volume {volume}: {record.volume} is at {taken}"
+                )

@@ -23,7 +23,7 @@ from libs.nvmeof.blockdev import erase_unfinished
 from libs.nvmeof.errors import DeviceInUse
 from libs.nvmeof.model import LinkState
 from services.node.plan.stage import usable_device
-from services.node.plan.undo import check_publication, check_unpublished
+from services.node.plan.undo import check_place, check_publication, check_unpublished
 from services.node.volume import Publication, Record, Use
 from services.node.workflow.converge import Convergence
 from services.node.workflow.desk import Desk
@@ -53,8 +53,10 @@ class Volumes:
 
         Raises:
             Conflict: it is staged otherwise already.
+            InUse: another volume is there.
             RdsCsiError: it cannot be staged now, or not at all.
         """
+        self._check_place(use.volume, use.staging)
         held = await self._attachment(use.volume)
         known = await self._still_true(use, held)
         began_bare = known is None or not (known.publications or await self._is_mounted(known))
@@ -73,6 +75,10 @@ class Volumes:
             if began_bare and not isinstance(error, _NOT_FINAL):
                 await self._take_back(use, error)
             raise
+
+    def _check_place(self, volume: VolumeId, path: str, *, publishes: bool = False) -> None:
+        desk = self._desk
+        check_place(desk.records.all(), desk.boot, volume, path, publishes=publishes)
 
     async def _attachment(self, volume: VolumeId) -> str:
         try:
@@ -136,6 +142,7 @@ class Volumes:
             InUse: it is not staged, or may be published at one path only, and is at another.
             RdsCsiError: it cannot be published now.
         """
+        self._check_place(volume, wanted.path, publishes=True)
         record = self._current(volume)
         if record is None and adoptable is not None and await self._is_there(adoptable):
             # No pod may have to go because the plugin was exchanged for this one.
@@ -185,6 +192,7 @@ class Volumes:
             InUse: something uses it, or there is something else.
             RdsCsiError: it cannot be undone now.
         """
+        self._check_place(volume, target, publishes=True)
         desk = self._desk
         record = desk.records.get(volume)
         mount = (await desk.mounter.read_table()).at(target)
@@ -213,6 +221,7 @@ class Volumes:
         self._guard.forget(volume)
 
     async def _undo(self, volume: VolumeId, staging: str) -> None:
+        self._check_place(volume, staging)
         desk = self._desk
         record = desk.records.get(volume)
         table = await desk.mounter.read_table()

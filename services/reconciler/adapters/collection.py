@@ -96,7 +96,14 @@ class Collection(Generic[T]):
                 await asyncio.sleep(0)  # others have their turn between two pages
         except NotServed:
             return self._absent(began)
-        except (Unreachable, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (
+            Unreachable,
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as error:
             return Listing((), complete=False, read_at=began, error=f"{self.name}: {error}")
         self._was_served = True
         return Listing(tuple(found), complete=True, read_at=began)

@@ -191,9 +191,10 @@ class PeerCalls(Calls):
         name: str = NAME,
         *,
         readonly: bool = False,
+        context: dict[str, str] | None = None,
     ) -> Path:
         await self.peer.run(["mkdir", "-p", str(self.target(pod, name).parent)])
-        return await super().publish(capability, pod, name, readonly=readonly)
+        return await super().publish(capability, pod, name, readonly=readonly, context=context)
 
     async def left(self) -> list[str]:
         """Return what must not be there once no volume is."""
