@@ -46,6 +46,7 @@ GROUPS = (
 SECONDS = {
     "test_assembled.py": 140,
     "test_assembled_faults.py": 100,
+    "test_chaos.py": 70,
     "test_cost.py": 35,
     "test_fabrics.py": 35,
     "test_mock_rds.py": 70,
