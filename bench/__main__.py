@@ -5,25 +5,32 @@ import asyncio
 import json
 import logging
 import sys
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import structlog
 from rich.console import Console
-from rich.table import Table
 
 from bench.client import bench_verbs
 from bench.controller import bench_calls, bench_listing
+from bench.hottest import show_hottest
 from bench.measure import Load, Row
 from bench.node import bench_node
 from bench.parsing import bench_parsing
 from bench.reconciler import bench_pass
 from bench.reconciler_process import bench_process
+from bench.report import growth_rows, missed, show_table
 from bench.scrape import bench_scrape
+from bench.startup import bench_startup
 
 RESULTS = Path("build/bench.json")
 
 CALLERS = (1, 10, 50, 100)
-PARTS = ("all", "client", "controller", "node", "reconciler", "scrape")
+SIZES = (100, 1_000, 10_000)
+"""Numbers of volumes at which growth is looked at."""
+QUICK_SIZES = (100, 300, 1_000)
+PARTS = ("client", "controller", "node", "reconciler", "scrape", "start")
+WIDTH = 200
 
 
 def _loads(*, quick: bool) -> list[Load]:
@@ -43,49 +50,51 @@ def _calls(*, quick: bool) -> list[Load]:
     ]
 
 
-async def _rows(parts: str, *, quick: bool) -> list[Row]:
+def _part(part: str, sizes: Sequence[int], *, quick: bool) -> list[AsyncIterator[Row]]:
+    largest = sizes[-1]
+    if part == "start":
+        return [bench_startup(2 if quick else 5, 2 if quick else 10)]
+    if part == "client":
+        return [bench_verbs(_loads(quick=quick)), bench_parsing(10_000)]
+    if part == "controller":
+        listings = [bench_listing(size, 0) for size in sizes]
+        return [bench_calls(_calls(quick=quick)), *listings, bench_listing(largest, 200)]
+    if part == "node":
+        return [bench_node(2 if quick else 10)]
+    if part == "reconciler":
+        return [bench(size) for bench in (bench_pass, bench_process) for size in sizes]
+    return [bench_scrape(size) for size in sizes]
+
+
+async def _rows(parts: Sequence[str], *, quick: bool) -> list[Row]:
     rows: list[Row] = []
-    if parts in ("all", "client"):
-        rows += [row async for row in bench_verbs(_loads(quick=quick))]
-        rows += [row async for row in bench_parsing(10_000)]
-    if parts in ("all", "controller"):
-        rows += [row async for row in bench_calls(_calls(quick=quick))]
-        rows += [row async for row in bench_listing(1_000 if quick else 10_000)]
-    if parts in ("all", "node"):
-        rows += [row async for row in bench_node(2 if quick else 10)]
-    if parts in ("all", "reconciler"):
-        rows += [row async for row in bench_pass(1_000 if quick else 10_000)]
-        rows += [row async for row in bench_process(1_000 if quick else 10_000)]
-    if parts in ("all", "scrape"):
-        rows += [row async for row in bench_scrape(1_000 if quick else 10_000)]
-    return rows
-
-
-def _table(rows: list[Row]) -> Table:
-    table = Table(title="Benchmark", header_style="bold")
-    for column in ("what", "callers", "device ms", "ops/s", "p50", "p95", "p99 ms"):
-        table.add_column(column, justify="left" if column == "what" else "right")
-    for column in ("round trips/op", "all in s", "RSS MiB", "note"):
-        table.add_column(column, justify="left" if column == "note" else "right")
-    for row in rows:
-        numbers = (row.callers, row.latency_ms, row.ops_per_s, row.p50_ms, row.p95_ms, row.p99_ms)
-        costs = (row.round_trips_per_op, row.total_s, row.rss_mib)
-        table.add_row(row.name, *(f"{number:g}" for number in (*numbers, *costs)), row.note)
-    return table
+    for part in parts:
+        for measuring in _part(part, QUICK_SIZES if quick else SIZES, quick=quick):
+            rows += [row async for row in measuring]
+    return [*rows, *growth_rows(rows)]
 
 
 def main() -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser("bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer operations")
-    parser.add_argument("--part", choices=PARTS, default="all", help="what to measure")
+    parser.add_argument("--part", choices=("all", *PARTS), default="all", help="what to measure")
+    parser.add_argument(
+        "--profile", action="store_true", help="show where CPU time goes, and measure nothing"
+    )
     options = parser.parse_args()
     quiet = structlog.make_filtering_bound_logger(logging.WARNING)
     structlog.configure(
         wrapper_class=quiet, logger_factory=structlog.PrintLoggerFactory(sys.stderr)
     )
-    rows = asyncio.run(_rows(options.part, quick=options.quick))
-    Console(width=None if sys.stdout.isatty() else 160).print(_table(rows))
+    if options.profile:
+        asyncio.run(show_hottest(quick=options.quick))
+        return 0
+    parts = PARTS if options.part == "all" else (options.part,)
+    rows = asyncio.run(_rows(parts, quick=options.quick))
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console.print(show_table(rows))
+    console.print(f"{len(missed(rows))} of {sum(bool(row.target) for row in rows)} targets missed")
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps([row.as_json() for row in rows], indent=1) + "\n")
     return 0

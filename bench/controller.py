@@ -3,13 +3,16 @@
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from grpclib.client import UnaryUnaryMethod
 
+from bench.growth import Point
 from bench.measure import Load, Operation, Row, measure, row
+from bench.processes import cpu_seconds, peak_mib
 from demo.processes import DeviceView, House, open_house
 from libs.csikit.packed import message_class
 from libs.mockrds.device import Device
@@ -19,6 +22,7 @@ from protos.gen.csi import v1 as csi
 
 _MIB = 2**20
 _PAGE = 500
+_MORE = 20
 _MODE = csi.VolumeCapabilityAccessModeMode
 _POOLS = ("--pool=raid10=100T:xfs", "--pool=btr=100T:btrfs")
 
@@ -35,7 +39,7 @@ def volume_name(number: int) -> str:
     return f"pvc-00000000-0000-0000-0000-{number:012}"
 
 
-def _operations(controller: csi.ControllerStub, layout: dict[str, str]) -> dict[str, Operation]:
+def operations_of(controller: csi.ControllerStub, layout: dict[str, str]) -> dict[str, Operation]:
     """Return the calls of a volume's life, in their order; each is one operation."""
 
     async def create(number: int) -> None:
@@ -108,19 +112,20 @@ async def bench_calls(loads: Sequence[Load]) -> AsyncIterator[Row]:
                     log_level="warning",
                 ) as house:
                     await _warm(house)
-                    operations = _operations(house.controller, parameters)
+                    operations = operations_of(house.controller, parameters)
                     for name, operation in operations.items():
                         yield await _measured(f"{name} ({layout})", load, operation, house)
 
 
 async def _measured(name: str, load: Load, operation: Operation, house: House) -> Row:
     await house.device.new_commands()
-    measured = await measure(name, load, operation, lambda: 0)
+    cpu = partial(cpu_seconds, house.controller_pid)
+    measured = await measure(name, load, operation, lambda: 0, cpu)
     trips = await _round_trips(house.device)
     return replace(
         measured,
         round_trips_per_op=round(trips / load.count, 3),
-        rss_mib=_resident_mib(house.controller_pid),
+        rss_mib=peak_mib(house.controller_pid),
     )
 
 
@@ -134,33 +139,43 @@ async def _round_trips(device: DeviceView) -> int:
     return sum(line != alive for line in await device.new_commands())
 
 
-def _resident_mib(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
-    return round(int(line.split()[1]) / 1024, 1)
+async def bench_listing(count: int, latency: float) -> AsyncIterator[Row]:
+    """List very many volumes page by page, and make some more beside them."""
+    with tempfile.TemporaryDirectory() as directory:
+        data = Path(directory) / "data"
+        fill(data, count)
+        flags = (*_POOLS, f"--latency={latency}", f"--data={data}")
+        async with open_house(Path(directory), flags, log_level="warning") as house:
+            await house.device.new_commands()
+            yield await _listing(house, count, latency)
+            if not latency:
+                yield await _beside(house, count)
 
 
-async def bench_listing(count: int) -> AsyncIterator[Row]:
-    """List very many volumes page by page, at 0 and 200 ms."""
-    for latency in (0.0, 200.0):
-        with tempfile.TemporaryDirectory() as directory:
-            data = Path(directory) / "data"
-            fill(data, count)
-            flags = (*_POOLS, f"--latency={latency}", f"--data={data}")
-            async with open_house(Path(directory), flags, log_level="warning") as house:
-                await house.device.new_commands()
-                started = perf_counter()
-                times = await _list(house, count)
-                total = perf_counter() - started
-                trips = await _round_trips(house.device)
-                listed = row(f"ListVolumes, {count} volumes", Load(1, latency, 1), times, total, 0)
-                yield replace(
-                    listed,
-                    ops_per_s=round(count / total, 1),
-                    round_trips_per_op=trips,
-                    rss_mib=_resident_mib(house.controller_pid),
-                    note=f"{len(times)} pages of {_PAGE}; ops/s are volumes/s; trips in all",
-                )
+async def _listing(house: House, count: int, latency: float) -> Row:
+    used, started = cpu_seconds(house.controller_pid), perf_counter()
+    times = await _list(house, count)
+    total = perf_counter() - started
+    spent = cpu_seconds(house.controller_pid) - used
+    return replace(
+        row(f"ListVolumes, {count} volumes", Load(1, latency, 1), times, total, 0),
+        ops_per_s=round(count / total, 1),
+        round_trips_per_op=await _round_trips(house.device),
+        rss_mib=peak_mib(house.controller_pid),
+        cpu_s_per_op=round(spent / len(times), 6),
+        note=f"{len(times)} pages of {_PAGE}; ops/s are volumes/s; trips in all; CPU of a page",
+        point=None if latency else Point("ListVolumes, all pages", count, total, spent),
+    )
+
+
+async def _beside(house: House, count: int) -> Row:
+    """Make volumes beside so many that are there."""
+    create = operations_of(house.controller, {})["CreateVolume"]
+    load = Load(1, 0, _MORE)
+    name = f"CreateVolume beside {count} volumes"
+    made = await _measured(name, load, lambda number: create(count + number), house)
+    each = Point("CreateVolume beside others", count, made.total_s / _MORE, made.cpu_s_per_op)
+    return replace(made, point=each)
 
 
 async def _list(house: House, count: int) -> list[float]:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from bench.growth import Growth, Point
+
 
 @dataclass(frozen=True)
 class Row:
@@ -21,9 +23,13 @@ class Row:
         p95_ms: nineteen of twenty took no longer.
         p99_ms: ninety-nine of a hundred took no longer.
         round_trips_per_op: execs on the device for one operation.
-        rss_mib: most memory that this process has had resident so far.
+        rss_mib: most memory that the measured process has had resident so far.
         total_s: all operations together.
+        cpu_s_per_op: CPU time of the measured process for one operation, without its children.
         note: what else there is to say.
+        target: whether it keeps to what was promised; empty where nothing was.
+        point: what it says of growth.
+        growth: what several rows together say of it.
     """
 
     name: str
@@ -36,7 +42,11 @@ class Row:
     round_trips_per_op: float
     rss_mib: float
     total_s: float
+    cpu_s_per_op: float = 0.0
     note: str = ""
+    target: str = ""
+    point: Point | None = None
+    growth: Growth | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the row for a file."""
@@ -56,9 +66,21 @@ Operation = Callable[[int], Awaitable[object]]
 
 
 async def measure(
-    name: str, load: Load, operation: Operation, round_trips: Callable[[], int]
+    name: str,
+    load: Load,
+    operation: Operation,
+    round_trips: Callable[[], int],
+    cpu: Callable[[], float] = time.process_time,
 ) -> Row:
-    """Do the operations 0 to count - 1, each once, and return what it took."""
+    """Do the operations 0 to count - 1, each once, and return what it took.
+
+    Args:
+        name: what is done.
+        load: how often, and by how many at once.
+        operation: does it once.
+        round_trips: says how many there have been so far.
+        cpu: says how many seconds of CPU time the measured process has taken so far.
+    """
     numbers = iter(range(load.count))
     times: list[float] = []
 
@@ -68,10 +90,12 @@ async def measure(
             await operation(number)
             times.append(time.perf_counter() - started)
 
-    before, started = round_trips(), time.perf_counter()
+    before, used, started = round_trips(), cpu(), time.perf_counter()
     await asyncio.gather(*(caller() for _ in range(load.callers)))
     total = time.perf_counter() - started
-    return row(name, load, times, total, (round_trips() - before) / load.count)
+    spent = (cpu() - used) / load.count
+    measured = row(name, load, times, total, (round_trips() - before) / load.count)
+    return dataclasses.replace(measured, cpu_s_per_op=round(spent, 6))
 
 
 def row(  # noqa: PLR0913, PLR0917 (the columns of a row)
@@ -96,6 +120,11 @@ def row(  # noqa: PLR0913, PLR0917 (the columns of a row)
         total_s=round(total, 3),
         note=note,
     )
+
+
+def empty_row(name: str) -> Row:
+    """Return a row that has nothing but what its maker adds."""
+    return Row(name, 1, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 async def longest_hold(work: Awaitable[object]) -> float:

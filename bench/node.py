@@ -6,8 +6,8 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -15,19 +15,16 @@ from time import perf_counter
 from grpclib import GRPCError
 from grpclib.client import Channel
 
-from bench.byhand import LIFE, by_hand, clean, run
-from bench.measure import Load, Row, row
+from bench.byhand import LIFE, by_hand, clean
+from bench.measure import Load, Row, empty_row, row
+from bench.processes import cpu_seconds, end, peak_mib
+from bench.targets import STAGE
 from protos.gen.csi import v1 as csi
 
 _MIB = 2**20
 _PREFIX = "nqn.2000-02.com.mikrotik"
 _READY_SECONDS = 20.0
-_LONE = Load(1, 0, 1)
 _MODE = csi.VolumeCapabilityAccessModeMode
-_IMPORT = (
-    "from time import perf_counter as now; began = now(); import services.node.app; "
-    "print(now() - began)"
-)
 
 _SIZES = {"ext4": 256 * _MIB, "xfs": 512 * _MIB, "block": 256 * _MIB}
 
@@ -81,19 +78,17 @@ class Place:
 
 
 async def bench_node(rounds: int) -> AsyncIterator[Row]:
-    """Measure the idle process, and then the calls of a volume's life, `rounds` times each."""
+    """Measure the calls of a volume's life, `rounds` times each."""
     with tempfile.TemporaryDirectory() as directory:
         place = Place(Path(directory))
         place.make()
-        async with _open_node(place) as (pid, node):
-            yield await _idle(pid)
-            yield await _imports(rounds)
+        async with open_plugin(place) as (pid, node):
             if not _can_mount():
-                yield replace(_nothing("node calls"), note="skipped: needs root and loop devices")
+                yield replace(empty_row("node calls"), note="skipped: needs root and loop devices")
                 return
             with clean(place.root, place.target, place.staging):
                 for kind in _SIZES:
-                    async for measured in _lives(place, node, kind, rounds):
+                    async for measured in _lives(Plugin(place, pid, node), kind, rounds):
                         yield measured
 
 
@@ -102,10 +97,13 @@ def _can_mount() -> bool:
 
 
 @contextlib.asynccontextmanager
-async def _open_node(place: Place) -> AsyncIterator[tuple[int, csi.NodeStub]]:
+async def open_plugin(
+    place: Place, command: Sequence[str] = ("services.node",)
+) -> AsyncIterator[tuple[int, csi.NodeStub]]:
+    """Run a node plugin, as a module with arguments, and wait until it is ready."""
     with place.log.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "services.node", *place.flags()), stdout=log, stderr=log
+            *(sys.executable, "-m", *command, *place.flags()), stdout=log, stderr=log
         )
     channel = Channel(path=str(place.root / "csi.sock"))
     try:
@@ -115,8 +113,7 @@ async def _open_node(place: Place) -> AsyncIterator[tuple[int, csi.NodeStub]]:
         yield process.pid, csi.NodeStub(channel, timeout=60)
     finally:
         channel.close()
-        process.terminate()
-        await process.wait()
+        await end(process)
 
 
 async def _is_ready(channel: Channel) -> bool:
@@ -125,74 +122,88 @@ async def _is_ready(channel: Channel) -> bool:
     return False
 
 
-# The process
-
-
-def _nothing(name: str) -> Row:
-    return replace(row(name, _LONE, [0.0], 1.0, 0), ops_per_s=0, total_s=0, rss_mib=0)
-
-
-async def _idle(pid: int) -> Row:
-    resident, anonymous = _memory(pid)
-    note = f"{anonymous:.1f} MiB of it anonymous; no cluster, no volume"
-    return replace(_nothing("node process, idle"), rss_mib=resident, note=note)
-
-
-def _memory(pid: int) -> tuple[float, float]:
-    lines = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    kib = {line[0]: int(line[1]) for line in lines if line[0] in {"VmRSS:", "RssAnon:"}}
-    return round(kib["VmRSS:"] / 1024, 1), round(kib["RssAnon:"] / 1024, 1)
-
-
-async def _imports(rounds: int) -> Row:
-    command = (sys.executable, "-c", _IMPORT)
-    times = [float(await asyncio.to_thread(run, *command)) for _ in range(rounds)]
-    note = "services.node.app, in a new process"
-    return replace(row("node import", _LONE, times, sum(times), 0, note), rss_mib=0)
-
-
 # The calls
 
 
-async def _lives(place: Place, node: csi.NodeStub, kind: str, rounds: int) -> AsyncIterator[Row]:
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin that runs."""
+
+    place: Place
+    pid: int
+    node: csi.NodeStub
+
+
+@dataclass
+class _Call:
+    """What one call of a volume's life took, round after round, and what the tools took for it."""
+
+    name: str
+    times: list[float] = field(default_factory=list)
+    bare: list[float] = field(default_factory=list)
+    cpu: float = 0.0
+    children: int = 0
+
+    async def by_plugin(self, plugin: Plugin, call: Awaitable[object]) -> None:
+        """Take the time of a call."""
+        children, used, began = _tools(plugin.place), cpu_seconds(plugin.pid), perf_counter()
+        await call
+        self.times.append(perf_counter() - began)
+        self.cpu += cpu_seconds(plugin.pid) - used
+        self.children = _tools(plugin.place) - children
+
+    async def by_tools(self, step: Callable[[], None]) -> None:
+        """Take the time of the same thing done by hand."""
+        began = perf_counter()
+        await asyncio.to_thread(step)
+        self.bare.append(perf_counter() - began)
+
+    def as_row(self, pid: int) -> Row:
+        """Return what it took."""
+        count, taken, by_tools = len(self.times), median(self.times), median(self.bare)
+        note = (
+            f"{taken / by_tools:.1f} times the bare tools ({by_tools * 1000:.1f} ms); "
+            f"{self.children} child processes"
+        )
+        return replace(
+            row(self.name, Load(1, 0, count), self.times, sum(self.times), 0, note),
+            rss_mib=peak_mib(pid),
+            cpu_s_per_op=round(self.cpu / count, 6),
+            target=STAGE.judge((taken - by_tools) * 1000) if LIFE[0] in self.name else "",
+        )
+
+
+async def _lives(plugin: Plugin, kind: str, rounds: int) -> AsyncIterator[Row]:
     """Yield a row for each call, of a new volume and of one that comes back."""
-    steps = _calls(place, node, kind)
+    place = plugin.place
+    steps = node_calls(place, plugin.node, kind)
     lives = ("",) if kind == "block" else (" (format)", " (again)")
-    times: dict[str, list[float]] = {}
-    bare: dict[str, list[float]] = {}
-    tools: dict[str, int] = {}
+    calls = {(life, call): _Call(f"{call} {kind}{life}") for life in lives for call in LIFE}
     for number in range(rounds):
         image = place.image(f"hand-{kind}-{number}", kind)
-        place.image(_volume(kind, number), kind)
+        place.image(volume_of(kind, number), kind)
         for life in lives:
             hand = by_hand(
                 str(place.staging), str(place.target), image, kind, is_new=life != " (again)"
             )
             for call in LIFE:
-                name = f"{call} {kind}{life}"
-                before = _tools(place)
-                times.setdefault(name, []).append(await _timed(steps[call], number))
-                tools[name] = _tools(place) - before
+                await calls[life, call].by_plugin(plugin, steps[call](number))
             for call in LIFE:
-                name = f"{call} {kind}{life}"
-                bare.setdefault(name, []).append(await _timed_hand(hand[call]))
+                await calls[life, call].by_tools(hand[call])
         image.unlink()
-    for name, taken in times.items():
-        by_tools = median(bare[name])
-        note = (
-            f"{median(taken) / by_tools:.1f} times the bare tools ({by_tools * 1000:.1f} ms); "
-            f"{tools[name]} child processes"
-        )
-        yield replace(row(name, Load(1, 0, rounds), taken, sum(taken), 0, note), rss_mib=0)
+    for measured in calls.values():
+        yield measured.as_row(plugin.pid)
 
 
-def _volume(kind: str, number: int) -> str:
+def volume_of(kind: str, number: int) -> str:
+    """Return the name of a volume."""
     return f"pvc-{kind}-{number}"
 
 
-def _calls(
+def node_calls(
     place: Place, node: csi.NodeStub, kind: str
 ) -> dict[str, Callable[[int], Awaitable[object]]]:
+    """Return the calls of a volume's life."""
     capability = csi.VolumeCapability(
         access_mode=csi.VolumeCapabilityAccessMode(mode=_MODE.SINGLE_NODE_WRITER)
     )
@@ -203,7 +214,7 @@ def _calls(
     staging, target = str(place.staging), str(place.target)
 
     def stage(number: int) -> Awaitable[object]:
-        volume = _volume(kind, number)
+        volume = volume_of(kind, number)
         request = csi.NodeStageVolumeRequest(
             volume_id=volume,
             staging_target_path=staging,
@@ -218,7 +229,7 @@ def _calls(
 
     def publish(number: int) -> Awaitable[object]:
         request = csi.NodePublishVolumeRequest(
-            volume_id=_volume(kind, number),
+            volume_id=volume_of(kind, number),
             staging_target_path=staging,
             target_path=target,
             volume_capability=capability,
@@ -226,28 +237,16 @@ def _calls(
         return node.node_publish_volume(request)
 
     def unpublish(number: int) -> Awaitable[object]:
-        volume = _volume(kind, number)
+        volume = volume_of(kind, number)
         request = csi.NodeUnpublishVolumeRequest(volume_id=volume, target_path=target)
         return node.node_unpublish_volume(request)
 
     def unstage(number: int) -> Awaitable[object]:
-        volume = _volume(kind, number)
+        volume = volume_of(kind, number)
         request = csi.NodeUnstageVolumeRequest(volume_id=volume, staging_target_path=staging)
         return node.node_unstage_volume(request)
 
     return dict(zip(LIFE, (stage, publish, unpublish, unstage), strict=True))
-
-
-async def _timed(call: Callable[[int], Awaitable[object]], number: int) -> float:
-    began = perf_counter()
-    await call(number)
-    return perf_counter() - began
-
-
-async def _timed_hand(step: Callable[[], None]) -> float:
-    began = perf_counter()
-    await asyncio.to_thread(step)
-    return perf_counter() - began
 
 
 def _tools(place: Place) -> int:

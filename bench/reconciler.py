@@ -5,9 +5,11 @@ import gc
 import time
 import tracemalloc
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import median
 from typing import TypeVar
 
+from bench.growth import Point
 from bench.measure import Load, Row, longest_hold, row
 from libs.kube.attachments import attachment_name
 from services.reconciler.adapters.heap import settle
@@ -116,16 +118,21 @@ async def bench_pass(count: int) -> AsyncIterator[Row]:
         settle()  # as the process does when it has looked for the first time
         hold = await longest_hold(watch.decide())
         times: list[float] = []
+        spent: list[float] = []
         for _ in range(5):
             started = time.perf_counter()
             await watch.decide()
             times.append(time.perf_counter() - started)
+            spent.append(watch.spent)
         note = (
             f"{size.nodes} nodes, {watch.findings} findings; holds the loop {hold * 1000:.0f} ms "
             f"({watch.longest * 1000:.0f} ms of CPU; {watch.spent * 1000:.0f} ms of CPU in all), "
             f"takes {_peak(seen):.0f} MiB, remembers {watch.remembered / 1024:.0f} KiB"
         )
-        yield row(f"pass over {count}, {case}", Load(1, 0, len(times)), times, sum(times), 0, note)
+        name = f"pass over {count}, {case}"
+        measured = row(name, Load(1, 0, len(times)), times, sum(times), 0, note)
+        point = Point(f"pass, {case}", count, median(times), median(spent))
+        yield replace(measured, cpu_s_per_op=round(median(spent), 6), point=point)
         gc.unfreeze()
 
 

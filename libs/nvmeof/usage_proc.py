@@ -9,7 +9,6 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NoReturn
 
 from libs.nvmeof.errors import HostUnable
@@ -153,7 +152,9 @@ def read_text(path: str) -> str:
         HostUnable: it may not be read.
     """
     try:
-        return Path(path).read_bytes().decode(errors="surrogateescape")
+        # Hundreds of times for each unmount; making a Path costs as much as reading.
+        with open(path, "rb") as file:  # noqa: PTH123 (see above)
+            return file.read().decode(errors="surrogateescape")
     except OSError as error:
         if error.errno in _ENDED:
             return ""

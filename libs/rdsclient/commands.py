@@ -5,6 +5,7 @@ they find and end by reading back, so sending one again does no harm and its ans
 RouterOS stops a line at the first error and prints what it was.
 """
 
+import re
 from dataclasses import dataclass, field, replace
 
 from libs.core.errors import InvalidRequest
@@ -16,8 +17,8 @@ from libs.rdsclient.listing import CHANGED, END
 from libs.rdsclient.model import Features
 
 _ESCAPES = {c: f"\\{c}" for c in '"\\$?{}[];'} | {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_LAST_ASCII = 0x7E
-_SPACE = 0x20
+_ESCAPED = re.compile("[^ -~]|[" + re.escape("".join(_ESCAPES)) + "]")
+"""What does not go out as it is. Only these are looked at one by one: most values have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +59,12 @@ def quote(value: str) -> str:
         value.encode()
     except UnicodeEncodeError:
         raise InvalidRequest("a value for the device must be valid UTF-8") from None
-    return '"' + "".join(_escape(character) for character in value) + '"'
+    return f'"{_ESCAPED.sub(_escape, value)}"'
 
 
-def _escape(character: str) -> str:
-    if character in _ESCAPES:
-        return _ESCAPES[character]
-    if _SPACE <= ord(character) <= _LAST_ASCII:
-        return character
-    return "".join(f"\\{byte:02X}" for byte in character.encode())
+def _escape(found: re.Match[str]) -> str:
+    character = found[0]
+    return _ESCAPES.get(character) or "".join(f"\\{byte:02X}" for byte in character.encode())
 
 
 def literal_pattern(text: str) -> str:
