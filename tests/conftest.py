@@ -16,7 +16,7 @@ structlog.configure(
     ]
 )
 
-# A shell starts what runs in its background with SIGINT ignored, and children inherit that: programs
-# that are to be interrupted here would not notice.
+# A shell starts what runs in its background with SIGINT ignored, and children inherit that:
+# programs that are to be interrupted here would not notice.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
