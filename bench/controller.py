@@ -146,6 +146,7 @@ async def bench_listing(count: int, latency: float) -> AsyncIterator[Row]:
         fill(data, count)
         flags = (*_POOLS, f"--latency={latency}", f"--data={data}")
         async with open_house(Path(directory), flags, log_level="warning") as house:
+            await _warm(house)
             await house.device.new_commands()
             yield await _listing(house, count, latency)
             if not latency:

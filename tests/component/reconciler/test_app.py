@@ -13,6 +13,7 @@ from libs.csikit.endpoint import TcpAddress, parse_address
 from protos.gen.rdscsi.reconciler import v1 as api
 from services.reconciler.app import open_reconciler, run
 from tests.component.csikit.pki import Mounted, Pki
+from tests.component.ops.scraping import get, needs_promtool, promtool_complaints
 from tests.component.reconciler.rig import (
     Replica,
     World,
@@ -23,6 +24,7 @@ from tests.component.reconciler.rig import (
     until,
     volume,
 )
+from tests.unit.ops.scrape import parse_scrape
 
 REQUIRED = ["--controller-endpoint=unix:///run/admin.sock", "--namespace=storage"]
 
@@ -122,3 +124,27 @@ async def test_metrics_say_what_happened(world: World) -> None:
     assert "rds_csi_reconciler_controller_connected 1" in text
     assert 'rds_csi_reconciler_passes_total{result="done",trigger="start"}' in text
     assert 'rds_csi_reconciler_watch_silence_seconds{resource="nodes"}' in text
+
+
+@needs_promtool
+async def test_prometheus_own_checker_finds_nothing_wrong_and_every_metric_is_documented(
+    world: World,
+) -> None:
+    await world.attached_volumes("a", 1, 2)
+    settings = replace(settings_for(world.path, 1, world.api), metrics_address="127.0.0.1:0")
+    async with running_replica(settings) as replica:
+        await eventually(replica.leads)
+        await world.delete_node("a")
+        await until(lambda: not world.attached)
+        assert replica.running.metrics is not None
+        address = "{}:{}".format(*replica.running.metrics)
+
+        complaints = await promtool_complaints(address)
+        families = parse_scrape(await scrape(replica))
+        probes = [await get(address, path) for path in ("/healthz", "/readyz")]
+
+    assert complaints == ""
+    docs = Path(__file__).parents[3] / "docs"
+    pages = "".join((docs / name).read_text() for name in ("metrics.md", "reference/metrics.md"))
+    assert [name for name in families if name not in pages] == []
+    assert probes == [(200, "ok\n"), (200, "start: ok\n")]
