@@ -83,14 +83,7 @@ async def run_tool(
 
 async def _run(argv: Sequence[str], limit: float, stdin: bytes | None) -> Ended:
     try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=_ENVIRONMENT,
-            start_new_session=True,
-        )
+        process = await _start(argv, stdin)
     except FileNotFoundError:
         raise HostUnable(f"this host has no program {argv[0]}") from None
     try:
@@ -104,6 +97,30 @@ async def _run(argv: Sequence[str], limit: float, stdin: bytes | None) -> Ended:
         message = f"{argv[0]} did not end within {limit:g} s"
         raise HostHangs(message, detail=repr(argv), pid=stuck) from None
     return Ended(process.returncode or 0, _text(out), _text(err))
+
+
+async def _start(argv: Sequence[str], stdin: bytes | None) -> asyncio.subprocess.Process:
+    """Start a tool; one whose caller is cancelled meanwhile is ended again.
+
+    asyncio waits for ever for a process whose start is cancelled while its pipes are connected
+    (Python 3.11): it counts as ended when its pipes are, and they never were.
+    """
+    starting = asyncio.create_task(
+        asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=_ENVIRONMENT,
+            start_new_session=True,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with contextlib.suppress(OSError):  # it was not even started
+            await _end(await starting, argv)
+        raise
 
 
 async def _end(process: asyncio.subprocess.Process, argv: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,31 @@ async def test_a_caller_that_is_cancelled_takes_its_tool_along(tmp_path: Path) -
 
     assert not Path(f"/proc/{child}").exists()  # noqa: ASYNC240 (reaped, and not only killed)
     await until_dead(grandchild)
+
+
+def hold_loop_until(path: Path) -> bool:
+    """Wait a second without a turn of the event loop; return whether there is such a file."""
+    until = time.monotonic() + 1
+    while not path.exists() and time.monotonic() < until:
+        time.sleep(0.005)
+    return path.exists()
+
+
+@pytest.mark.parametrize("turns", range(1, 9))
+async def test_a_caller_that_is_cancelled_while_its_tool_starts_takes_it_along(
+    tmp_path: Path, turns: int
+) -> None:
+    task = asyncio.create_task(run_tool(("sh", "-c", FAMILY, str(tmp_path)), limit=LONG))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    began = hold_loop_until(tmp_path / "grandchild")
+
+    task.cancel()
+    ended, _ = await asyncio.wait((task,), timeout=10)
+
+    assert [one.cancelled() for one in ended] == [True]
+    if began:
+        await until_dead(await read_pid(tmp_path / "grandchild"))
 
 
 async def test_a_tool_has_a_session_of_its_own() -> None:
