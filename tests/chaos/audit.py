@@ -1,6 +1,7 @@
 """The end: everything is at rest, and what there is has to be what was promised."""
 
 import asyncio
+import contextlib
 import itertools
 import shutil
 import time
@@ -62,6 +63,7 @@ async def _unrest(house: House) -> str:
 
 async def compare_all(house: House) -> None:
     """Compare what the device has, to the last byte, with what was promised."""
+    await _wait_for_repair(house)
     sizes, snapshots = await house.on_device()
     house.promises.compare_all(sizes, snapshots, time.monotonic(), GRACE + _SLACK)
     await _compare_fences(house)
@@ -74,6 +76,21 @@ async def compare_all(house: House) -> None:
     for name, thing in things.items():
         if thing.state is State.THERE:
             await _compare_bytes(house, name, thing, images)
+
+
+async def _wait_for_repair(house: House) -> None:
+    """Give the reconciler its time for what it could not do while things went wrong.
+
+    Until the last fault passes failed as often as not, and what a lost answer says was not done is
+    decided anew: only from then on is it a promise.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(GRACE + _SLACK):
+            while True:
+                found = itertools.chain(*await house.on_device())
+                if not house.promises.overdue(set(found), time.monotonic(), GRACE + _SLACK):
+                    return
+                await asyncio.sleep(1.0)
 
 
 async def _compare_fences(house: House) -> None:

@@ -5,7 +5,7 @@ after an answer that leaves it open, either may be the case; nothing else.
 """
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from tests.chaos.pattern import EMPTY, TORN
@@ -195,6 +195,15 @@ class Promises:
                 self._break(f"{name} is promised and not on the device")
             elif state is State.GONE and name in sizes:
                 self._break(f"{name} was deleted and is on the device")
+
+    def overdue(self, found: Collection[str], now: float, grace: float) -> list[str]:
+        """Return what was left behind longer ago than the grace period, and is on the device."""
+        things = self.volumes | self.snapshots
+        return [
+            name
+            for name, thing in things.items()
+            if thing.state is State.LEFT and name in found and thing.since < now - grace
+        ]
 
     def compare_all(
         self, sizes: Mapping[str, int], snapshots: Mapping[str, int], now: float, grace: float

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.chaos.pattern import BLOCK, EMPTY, TORN, parse, render
-from tests.chaos.promises import Promises, State
+from tests.chaos.promises import Promises, State, Thing
 
 MIB = 2**20
 NAME, OTHER, SNAPSHOT = "pvc-1", "pvc-2", "snap-1"
@@ -211,3 +211,13 @@ def test_a_sentence_is_said_once(promises: Promises) -> None:
         promises.compare(promises.settled(), {})
 
     assert len(promises.broken) == 1
+
+
+def test_what_was_left_behind_is_overdue_after_the_grace_period_and_while_it_is_there() -> None:
+    promises = Promises()
+    promises.volumes[NAME] = Thing(State.LEFT, MIB, since=100)
+    promises.volumes[OTHER] = Thing(State.THERE, MIB, since=100)
+
+    assert promises.overdue([NAME, OTHER], now=159, grace=60) == []
+    assert promises.overdue([NAME, OTHER], now=161, grace=60) == [NAME]
+    assert promises.overdue([OTHER], now=161, grace=60) == []
