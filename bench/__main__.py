@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from time import perf_counter
 
 import structlog
 from rich.console import Console
@@ -34,7 +35,7 @@ WIDTH = 200
 
 
 def _loads(*, quick: bool) -> list[Load]:
-    fast, slow = (150, 4) if quick else (2000, 10)
+    fast, slow = (150, 4) if quick else (500, 10)
     at_once = [Load(callers, 0, max(callers, fast)) for callers in CALLERS]
     # At 200 ms a lone caller is given few operations: each costs what it costs.
     waiting = [Load(callers, 200, callers if callers > 1 else slow) for callers in CALLERS]
@@ -69,9 +70,19 @@ def _part(part: str, sizes: Sequence[int], *, quick: bool) -> list[AsyncIterator
 async def _rows(parts: Sequence[str], *, quick: bool) -> list[Row]:
     rows: list[Row] = []
     for part in parts:
+        began = perf_counter()
         for measuring in _part(part, QUICK_SIZES if quick else SIZES, quick=quick):
             rows += [row async for row in measuring]
-    return [*rows, *growth_rows(rows)]
+        _save(rows)
+        sys.stderr.write(f"{part}: {perf_counter() - began:.0f} s\n")
+    rows += growth_rows(rows)
+    _save(rows)
+    return rows
+
+
+def _save(rows: Sequence[Row]) -> None:
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps([row.as_json() for row in rows], indent=1) + "\n")
 
 
 def main() -> int:
@@ -95,8 +106,6 @@ def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     console.print(show_table(rows))
     console.print(f"{len(missed(rows))} of {sum(bool(row.target) for row in rows)} targets missed")
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps([row.as_json() for row in rows], indent=1) + "\n")
     return 0
 
 

@@ -19,7 +19,7 @@ PLACEHOLDER = "rds-csi-nothing"
 _STOPPED = frozenset({"ro", "emergency_ro", "shutdown"})
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _DEVICE = re.compile(r"(\d{1,10}):(\d{1,10})", re.ASCII)
-_LONGEST_NUMBER = 10
+_NUMBER = re.compile(r"\d{1,10}", re.ASCII)
 _FIELDS_BEFORE, _FIELDS_AFTER = 6, 3
 
 
@@ -92,7 +92,8 @@ class Mount:
         first, last = fields[:hyphen], fields[hyphen + 1 :]
         device = _DEVICE.fullmatch(first[2])
         is_whole = len(last) >= _FIELDS_AFTER and first[4].startswith("/")
-        if not is_whole or device is None or not _is_number(first[:2]):
+        are_numbers = _NUMBER.fullmatch(first[0]) and _NUMBER.fullmatch(first[1])
+        if not is_whole or device is None or not are_numbers:
             raise _unreadable(line)
         return cls(
             id=int(first[0]),
@@ -152,13 +153,9 @@ class MountTable:
             )
 
 
-def _is_number(fields: list[str]) -> bool:
-    return all(
-        field.isascii() and field.isdecimal() and len(field) <= _LONGEST_NUMBER for field in fields
-    )
-
-
 def _unescaped(field: str) -> str:
+    if "\\" not in field:  # nearly all of them, in a table that is read at each step
+        return field
     return _OCTAL.sub(lambda match: chr(int(match[1], 8)), field)
 
 
