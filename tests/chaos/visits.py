@@ -128,9 +128,11 @@ class Visit:
             "DeleteSnapshot", lambda limit: house.controller.delete_snapshot(drop, timeout=limit)
         )
         end = csi.DeleteVolumeRequest(volume_id=self._name)
-        ended = await house.calls.once(
-            "DeleteVolume", lambda limit: house.controller.delete_volume(end, timeout=limit)
-        )
+        # While the node is there: one that is gone from the cluster holds nothing up.
+        async with self.machine.writing(self._losses):
+            ended = await house.calls.once(
+                "DeleteVolume", lambda limit: house.controller.delete_volume(end, timeout=limit)
+            )
         self._check()  # of a node that is lost the reconciler may have taken it
         if copied.status is Status.OK:
             house.complain(f"{self._name} was copied while {self.machine.name} had it")
