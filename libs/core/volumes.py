@@ -16,6 +16,27 @@ MIN_BYTES = {"ext4": 16 * MIB, "ext3": 16 * MIB, "xfs": 300 * MIB, "btrfs": 128 
 for about 110 MiB."""
 
 RECONNECT_KEYS = ("ctrlLossTmo", "reconnectDelay", "keepAliveTmo")
+
+CLASS_KEYS = (
+    "rds",
+    "volumePath",
+    "nvmeAddress",
+    "nvmePort",
+    "nqnPrefix",
+    "fsType",
+    "mkfsOptions",
+    *RECONNECT_KEYS,
+    "migrationTimeoutSeconds",
+    "layout",
+    "fencing",
+    "auth",
+    "rdsAddress",
+    "sshPort",
+    "rdsPort",
+    "rdsBasePath",
+)
+"""What the controller takes of a StorageClass, beside the keys of sidecars."""
+
 PUBLISHED_KEYS = dict(
     zip(RECONNECT_KEYS, ("ctrl_loss_tmo", "reconnect_delay", "keep_alive_tmo"), strict=True)
 )

@@ -9,7 +9,7 @@ from libs.core.ids import Nqn, VolumeId, parse_nqn_prefix, shown
 from libs.core.images import Image, Layout
 from libs.core.paths import DevicePath
 from libs.core.volumes import (
-    RECONNECT_KEYS,
+    CLASS_KEYS,
     check_filesystem,
     parse_mkfs_options,
     parse_reconnect,
@@ -18,26 +18,6 @@ from libs.nvmeof.mountopts import parse_options
 from rdsctl.preflight.model import Cluster, Level, Plan, StorageClass, Volume
 from rdsctl.preflight.notes import Notes
 from rdsctl.words import plural
-
-CLASS_KEYS = (
-    "rds",
-    "volumePath",
-    "nvmeAddress",
-    "nvmePort",
-    "nqnPrefix",
-    "fsType",
-    "mkfsOptions",
-    *RECONNECT_KEYS,
-    "migrationTimeoutSeconds",
-    "layout",
-    "fencing",
-    "auth",
-    "rdsAddress",
-    "sshPort",
-    "rdsPort",
-    "rdsBasePath",
-)
-"""What the controller takes of a StorageClass; a test compares it with the controller's own."""
 
 SIDECAR_PREFIX = "csi.storage.k8s.io/"
 """Keys that are for the sidecars."""

@@ -12,6 +12,7 @@ from libs.core.images import Layout
 from libs.core.paths import DevicePath
 from libs.core.secret import Secret
 from libs.core.volumes import (
+    CLASS_KEYS,
     DEFAULT_FILESYSTEM,
     RECONNECT_KEYS,
     Reconnect,
@@ -30,24 +31,7 @@ _OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 _CLAIM_KEYS = (_SIDECAR_PREFIX + "pvc/namespace", _SIDECAR_PREFIX + "pvc/name")
 _FS_TYPE_KEYS = ("fsType", _SIDECAR_PREFIX + "fstype")
 MUTABLE_KEYS = (*RECONNECT_KEYS, "fencing", "auth")
-KNOWN_KEYS = (
-    "rds",
-    "volumePath",
-    "nvmeAddress",
-    "nvmePort",
-    "nqnPrefix",
-    "fsType",
-    "mkfsOptions",
-    *RECONNECT_KEYS,
-    "migrationTimeoutSeconds",
-    "layout",
-    "fencing",
-    "auth",
-    "rdsAddress",
-    "sshPort",
-    "rdsPort",
-    "rdsBasePath",
-)
+KNOWN_KEYS = CLASS_KEYS
 
 _PASSWORD = re.compile(r"[\x21-\x7e]{8,128}", re.ASCII)
 

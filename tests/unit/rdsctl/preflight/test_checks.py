@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from libs.core.paths import DevicePath
 from libs.core.size import GIB, TIB
+from libs.core.volumes import CLASS_KEYS
 from libs.rdsclient.model import BackingFile, Export, FileDisk, Pool, Release, Storage, SystemInfo
 from rdsctl.preflight.checks import check, settings_for
 from rdsctl.preflight.cluster_checks import OUR_NAMES, OURS
@@ -27,9 +28,7 @@ from rdsctl.preflight.model import (
 )
 from rdsctl.preflight.objects import read_driver
 from rdsctl.preflight.view import document, is_ready, render
-from rdsctl.preflight.volumes import CLASS_KEYS
 from rdsctl.words import clean
-from services.controller.requests.parameters import KNOWN_KEYS
 
 BASE_MANIFESTS = Path(__file__).parents[4] / "k8s" / "base"
 PREFIX = "nqn.2000-02.com.mikrotik"
@@ -323,10 +322,6 @@ def test_a_class_whose_directory_may_not_be_used_is_told() -> None:
     cluster = Cluster(classes=(StorageClass("rds", {"volumePath": "/raid10/other"}),))
 
     assert said(cluster, plan=plan) == {"storage-classes: warning"}
-
-
-def test_the_keys_of_a_class_are_those_that_the_controller_knows() -> None:
-    assert set(CLASS_KEYS) == set(KNOWN_KEYS)
 
 
 def test_the_driver_object_that_is_compared_with_is_the_one_that_is_shipped() -> None:
