@@ -53,6 +53,7 @@ class Pulse:
         self._beat_seconds = beat_seconds
         self._stuck_seconds = stuck_seconds
         self._last = time.monotonic()
+        self._said_of = 0.0
         self._ended = threading.Event()
 
     async def beat(self) -> None:
@@ -60,16 +61,25 @@ class Pulse:
         while True:
             due = time.monotonic() + self._beat_seconds
             await asyncio.sleep(self._beat_seconds)
-            self._last = time.monotonic()
+            self.heard(time.monotonic())
             self._lag.observe(value=max(self._last - due, 0.0))
+
+    def heard(self, now: float) -> None:
+        """Take note of a beat at `now`, in seconds of the monotonic clock."""
+        self._last = now
+
+    def is_news(self, now: float) -> bool:
+        """Return whether the loop is stuck at `now` and nobody has been told: True once each time."""
+        last = self._last
+        if last == self._said_of or now - last <= self._stuck_seconds:
+            return False
+        self._said_of = last
+        return True
 
     def listen(self, loop_thread: int) -> None:
         """Write where the loop's thread is, once each time that it does not beat."""
-        said_of = 0.0
         while not self._ended.wait(self._stuck_seconds / 4):
-            last = self._last
-            if last != said_of and time.monotonic() - last > self._stuck_seconds:
-                said_of = last
+            if self.is_news(time.monotonic()):
                 self._say(loop_thread)
 
     def _say(self, loop_thread: int) -> None:

@@ -119,7 +119,7 @@ class Rig:
             host_key=self.device.host_key,
             password=Secret(PASSWORD),
             max_sessions=2,
-            command_timeout=5.0,
+            command_timeout=60.0,
             batch=BatchLimits(commands=1),
         )
         chosen: dict[str, Any] = {
