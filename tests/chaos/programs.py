@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.chaos import clocks
 from tests.chaos.usage import Sample
 
 READY_SECONDS = 60.0
@@ -54,6 +55,11 @@ class Program:
         return self.logs / f"{self.name}.log"
 
     @property
+    def clock(self) -> Path:
+        """What its clock says."""
+        return self.logs / f"{self.name}.clock"
+
+    @property
     def runs(self) -> bool:
         """Whether there is a process."""
         return self._process is not None and self._process.returncode is None
@@ -69,6 +75,8 @@ class Program:
         Raises:
             HouseBroken: it does not get ready.
         """
+        if not self.starts:
+            clocks.set_clock(self.clock, 0)
         flags = [f"--{name}={value}" for name, value in self.flags.items()]
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -76,7 +84,7 @@ class Program:
                 stdout=asyncio.subprocess.PIPE if self.is_ready is None else log,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, "HOSTNAME": self.name},
+                env={**os.environ, "HOSTNAME": self.name, **clocks.environment(self.clock)},
             )
         self.starts += 1
         self.lives.append([])

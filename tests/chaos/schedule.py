@@ -28,6 +28,7 @@ class Kind(enum.StrEnum):
     API_FORGETS = "API forgets"
     LOSE_NODE = "node is lost"
     SKEW = "lease of another time"
+    CLOCK = "clock is set"
 
 
 DECK: dict[Kind, int] = {
@@ -48,6 +49,7 @@ DECK: dict[Kind, int] = {
     Kind.API_FORGETS: 2,
     Kind.LOSE_NODE: 1,
     Kind.SKEW: 1,
+    Kind.CLOCK: 2,
 }
 """How many of each there are in a deck; decks are shuffled and played one after the other."""
 
@@ -88,6 +90,9 @@ CHANGES = "/disk/(add|set|remove)|/file/(add|remove|copy)|copy src"
 _OF_CHANGES = 0.5
 """How many of the replies that go wrong are those to changes; most commands only read."""
 
+CLOCKS: Sequence[float] = (-10_800, -90, -2, 0, 2, 90, 10_800)
+"""To what clocks are set, in seconds after the machine's."""
+
 _MOST_CHARACTERS = 200
 _MOST_DELAY = 5.0
 
@@ -102,7 +107,7 @@ class Fault:
         which: a number, from which its target follows.
         seconds: how long it lasts; 0 for what is over at once.
         how: in which way, where there are several.
-        amount: characters or seconds, for replies.
+        amount: characters or seconds, for replies; seconds, for clocks.
         pattern: which command's reply; that of the next one where it is empty.
     """
 
@@ -150,4 +155,7 @@ def _draw(chance: random.Random, at: float, kind: Kind) -> Fault:
         return Fault(at, kind, which, length, chance.choice(("deleted", "out of service")))
     if kind is Kind.SKEW:
         return Fault(at, kind, which, how=chance.choice(("past", "future")))
+    if kind is Kind.CLOCK:
+        to = chance.choice(CLOCKS)
+        return Fault(at, kind, which, how=f"{to:+.0f} s", amount=to)
     return Fault(at, kind, which, length)

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import aiohttp
 
+from tests.chaos.clocks import LIBRARY, set_clock
 from tests.chaos.house import House
 from tests.chaos.programs import Program
 from tests.chaos.schedule import Fault, Kind
@@ -29,7 +30,7 @@ class Trouble:
         spares_from: seconds after which the last process of each sort is left alone, so that it
             lives for long enough to see whether it grows.
         done: how often each kind of fault happened.
-        skipped: and was drawn, and did not, since the same went wrong already.
+        skipped: and was drawn, and did not: the same went wrong already, or it cannot here.
         log: each that happened, as a line.
     """
 
@@ -60,7 +61,7 @@ class Trouble:
         how = f" ({fault.how})" if fault.kind is Kind.REPLY else ""
         name = f"{fault.kind.value}{how}"
         key = self._key(fault)
-        if key in self._under_way:
+        if key in self._under_way or (fault.kind is Kind.CLOCK and LIBRARY is None):
             self.skipped[name] += 1
             return
         if key:
@@ -74,7 +75,7 @@ class Trouble:
 
     def _key(self, fault: Fault) -> str:
         """Return what may go wrong only once at a time."""
-        if fault.kind in {Kind.REPLY, Kind.OTHER_REPLICA, Kind.SKEW}:
+        if fault.kind in {Kind.REPLY, Kind.OTHER_REPLICA, Kind.SKEW, Kind.CLOCK}:
             return ""
         if fault.kind in {Kind.KILL_DEVICE, Kind.RESTART_DEVICE}:
             return "device"
@@ -182,6 +183,10 @@ class Trouble:
     async def skew(self, fault: Fault) -> None:
         await self.house.cluster.skew(fault.how)
 
+    async def set_clock(self, fault: Fault) -> None:
+        """Set a process's clock; it stays so, until it is set again."""
+        set_clock(self._of(fault, self.house.programs).clock, fault.amount)
+
     async def _device(self, path: str, body: object) -> None:
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):  # it may be dead just now
             await self.house.tell_device(path, body)
@@ -207,4 +212,5 @@ _DEEDS: Mapping[Kind, _Deed] = {
     Kind.API_FORGETS: Trouble.api_forgets,
     Kind.LOSE_NODE: Trouble.lose_node,
     Kind.SKEW: Trouble.skew,
+    Kind.CLOCK: Trouble.set_clock,
 }
