@@ -34,7 +34,7 @@ class Program:
         is_ready: asks whether it serves; None where its first line on standard output says so.
         remembers: whether it keeps all that it was ever asked, as stand-ins do.
         starts: how often it was started.
-        lives: for each process, what it used, as far as it was looked at.
+        lives: for each process, what it used once it was ready, as far as it was looked at.
     """
 
     name: str
@@ -87,12 +87,12 @@ class Program:
                 env={**os.environ, "HOSTNAME": self.name, **clocks.environment(self.clock)},
             )
         self.starts += 1
-        self.lives.append([])
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await self._wait(self._process)
         except (TimeoutError, ValueError) as error:
             raise HouseBroken(f"{self.name} did not get ready; its log is {self.log}") from error
+        self.lives.append([])  # a machine that is busy takes long to start it: that is no growth
 
     async def _wait(self, process: asyncio.subprocess.Process) -> None:
         if self.is_ready is None:
@@ -136,6 +136,8 @@ class Program:
 
     def look(self, at: float) -> None:
         """Note what it uses now."""
+        if len(self.lives) < self.starts:
+            return
         with contextlib.suppress(OSError, StopIteration, IndexError):
             status = Path(f"/proc/{self.pid}/status").read_text().splitlines()
             rss = next(line.split()[1] for line in status if line.startswith("VmRSS:"))
