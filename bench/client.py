@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
 from bench.measure import Load, Operation, Row, measure
+from bench.processes import end
 from libs.core.ids import Nqn, Slot
 from libs.core.paths import DevicePath
 from libs.core.secret import Secret
@@ -17,6 +18,7 @@ from libs.rdsclient.config import RdsConfig
 from libs.rdsclient.model import DiskSpec
 
 PASSWORD = "bench"  # noqa: S105 (of a device that exists for seconds, on loopback)
+_READY_SECONDS = 30.0
 BASE = DevicePath.parse("/raid10/volumes")
 
 
@@ -32,7 +34,8 @@ async def open_device(latency_ms: float, sessions: int = 8) -> AsyncIterator[Rds
     try:
         if process.stdout is None:
             raise AssertionError("standard output is a pipe")
-        ready = json.loads(await process.stdout.readline())
+        async with asyncio.timeout(_READY_SECONDS):
+            ready = json.loads(await process.stdout.readline())
         host, port = ready["ssh"].rsplit(":", 1)
         config = RdsConfig(
             host,
@@ -45,8 +48,7 @@ async def open_device(latency_ms: float, sessions: int = 8) -> AsyncIterator[Rds
             await rds.read_system()
             yield rds
     finally:
-        process.terminate()
-        await process.wait()
+        await end(process)
 
 
 def _spec(number: int) -> DiskSpec:

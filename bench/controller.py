@@ -13,6 +13,7 @@ from grpclib.client import UnaryUnaryMethod
 from bench.growth import Point
 from bench.measure import Load, Operation, Row, measure, row
 from bench.processes import cpu_seconds, peak_mib
+from bench.standin import volume_name
 from demo.processes import DeviceView, House, open_house
 from libs.csikit.packed import message_class
 from libs.mockrds.device import Device
@@ -32,11 +33,6 @@ def _capability() -> csi.VolumeCapability:
         block=csi.VolumeCapabilityBlockVolume(),
         access_mode=csi.VolumeCapabilityAccessMode(mode=_MODE.SINGLE_NODE_WRITER),
     )
-
-
-def volume_name(number: int) -> str:
-    """Return the name of a volume."""
-    return f"pvc-00000000-0000-0000-0000-{number:012}"
 
 
 def operations_of(controller: csi.ControllerStub, layout: dict[str, str]) -> dict[str, Operation]:
@@ -203,10 +199,9 @@ async def _list(house: House, count: int) -> list[float]:
 def fill(data: Path, count: int) -> None:
     """Write the state of a device that has so many volumes."""
     device = Device(pools=[Pool("raid10", 100 * 2**40), Pool("btr", 100 * 2**40, "btrfs")])
-    fresh = device.add_disk
     for number in range(count):
         slot = volume_name(number)
-        fresh(
+        device.add_disk(
             {
                 "type": "file",
                 "slot": slot,

@@ -142,7 +142,9 @@ async def longest_hold(work: Awaitable[object]) -> float:
 
     ticker = asyncio.create_task(tick())
     await asyncio.sleep(0)
-    await work
-    done.set()
-    await ticker
+    try:
+        await work
+    finally:
+        done.set()
+        await ticker
     return longest

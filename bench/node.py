@@ -26,6 +26,7 @@ _MIB = 2**20
 _PREFIX = "nqn.2000-02.com.mikrotik"
 _READY_SECONDS = 20.0
 _TRIES = 5
+_PASSING = frozenset({Status.FAILED_PRECONDITION, Status.UNAVAILABLE})
 _MODE = csi.VolumeCapabilityAccessModeMode
 
 _SIZES = {"ext4": 256 * _MIB, "xfs": 512 * _MIB, "block": 256 * _MIB}
@@ -199,15 +200,15 @@ async def _lives(plugin: Plugin, kind: str, rounds: int) -> AsyncIterator[Row]:
 async def insist(call: Callable[[], Awaitable[object]]) -> float:
     """Make a call, again where it is refused, as the kubelet does; return how long the last took.
 
-    A development machine can have processes that hide from root. One that comes between the
-    plugin's two looks at them makes it refuse, rightly, to unmount.
+    What udev opens for a moment is in use. A development machine can have processes that hide from
+    root, too; where they come and go faster than the plugin can look, it does not unmount, rightly.
     """
     for _ in range(_TRIES - 1):
         began = perf_counter()
         try:
             await call()
         except GRPCError as error:
-            if error.status is not Status.FAILED_PRECONDITION:
+            if error.status not in _PASSING:
                 raise
         else:
             return perf_counter() - began

@@ -11,6 +11,8 @@ from typing import TypeVar
 
 from bench.growth import Point
 from bench.measure import Load, Row, longest_hold, row
+from bench.standin import DRIVER
+from bench.standin import volume_name as _name
 from libs.kube.attachments import attachment_name
 from services.reconciler.adapters.heap import settle
 from services.reconciler.inventory import Seen
@@ -32,20 +34,15 @@ from services.reconciler.rules import Rules
 
 T = TypeVar("T")
 
-_DRIVER = "rds.csi.srvlab.io"
 _NOW = 1_700_000_000.0
 _MIB = 2**20
-_RULES = Rules(driver=_DRIVER)
+_RULES = Rules(driver=DRIVER)
 
 
 @dataclass(frozen=True)
 class _Size:
     nodes: int
     volumes: int
-
-
-def _name(number: int) -> str:
-    return f"pvc-00000000-0000-0000-0000-{number:012}"
 
 
 _CASES = {"all is well": (0, 0), "an outage": (10, 0), "all is lost": (3, 1)}
@@ -69,13 +66,20 @@ def large(size: _Size, cut_off: int, lost: int) -> Seen:
     on = [f"node-{n // share:05}" for n in numbers]
     claims = tuple(
         VolumeAttachment(
-            *(attachment_name(_name(n), _DRIVER, on[n]), f"va-{n}", "1", _DRIVER, on[n], _name(n)),
+            *(
+                attachment_name(_name(n), DRIVER, on[n]),
+                f"va-{n}",
+                "1",
+                DRIVER,
+                on[n],
+                _name(n),
+            ),
             attached=True,
         )
         for n in numbers
     )
     volumes = tuple(
-        PersistentVolume(_name(n), f"pv-{n}", _DRIVER, _name(n), claim=f"ns/{n}") for n in numbers
+        PersistentVolume(_name(n), f"pv-{n}", DRIVER, _name(n), claim=f"ns/{n}") for n in numbers
     )
     views = tuple(
         AttachmentView(_name(n), on[n], f"va-{n}", AttachmentState.ATTACHED, Admission.EVERYBODY)

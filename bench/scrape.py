@@ -8,9 +8,10 @@ from time import perf_counter, process_time
 
 import aiohttp
 
-from bench.controller import fill, volume_name
+from bench.controller import fill
 from bench.growth import Point
 from bench.measure import Load, Row, longest_hold, row
+from bench.standin import DRIVER, volume_name
 from demo.children import open_process, read_ready
 from demo.processes import PASSWORD
 from libs.core.paths import DevicePath
@@ -20,7 +21,6 @@ from services.controller.config import ControllerSettings
 
 _SCRAPES = 20
 _NODES = 100
-_DRIVER = "rds.csi.srvlab.io"
 
 
 async def bench_scrape(count: int) -> AsyncIterator[Row]:
@@ -107,6 +107,6 @@ async def _attach(api: ApiServer, count: int) -> None:
         await api.put(NODES, {"metadata": {"name": f"worker-{number}"}})
     for number in range(count):
         name = volume_name(number)
-        csi = {"driver": _DRIVER, "volumeHandle": name}
+        csi = {"driver": DRIVER, "volumeHandle": name}
         await api.put(VOLUMES, {"metadata": {"name": name}, "spec": {"csi": csi}})
-        await api.attach(name, f"worker-{number % _NODES}", _DRIVER, attached=True)
+        await api.attach(name, f"worker-{number % _NODES}", DRIVER, attached=True)

@@ -10,15 +10,9 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 
 from libs.core.version import __version__
+from rdsctl.exits import Exit
 from rdsctl.parser import build_parser
 from rdsctl.streams import Streams
-
-_BUG = 70
-"""EX_SOFTWARE of sysexits.h."""
-
-_INTERRUPTED = 130
-_BROKEN_PIPE = 141
-"""What shells say of a program that SIGINT, or SIGPIPE, ended."""
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str], streams: Streams) -> int:
@@ -30,14 +24,14 @@ def run(argv: Sequence[str], environ: Mapping[str, str], streams: Streams) -> in
     try:
         return _dispatch(args, environ, streams)
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return Exit.INTERRUPTED
     except BrokenPipeError:
         # What is still in the buffer has nowhere to go, and Python would complain at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), streams.stdout.fileno())
-        return _BROKEN_PIPE
+        return Exit.BROKEN_PIPE
     except Exception:  # noqa: BLE001 (a bug has a code of its own: Python's 1 means something here)
         traceback.print_exc(file=streams.stderr)
-        return _BUG
+        return Exit.BUG
 
 
 def _dispatch(args: Namespace, environ: Mapping[str, str], streams: Streams) -> int:

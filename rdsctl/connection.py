@@ -18,7 +18,15 @@ TIMEOUT = 30.0
 PASS_TIMEOUT = 300.0
 """Seconds for a call that answers when a pass is over."""
 
-_TRUE = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
+_SWITCHES = {
+    "true": True,
+    "1": True,
+    "yes": True,
+    "false": False,
+    "0": False,
+    "no": False,
+    "": False,
+}
 
 
 class BadSettings(InvalidRequest):
@@ -138,9 +146,9 @@ def _plaintext(given: Mapping[str, _Given], address: TcpAddress) -> bool:
     if address.is_loopback or "plaintext" not in given:
         return address.is_loopback
     setting = given["plaintext"]
-    if setting.text.lower() not in _TRUE:
+    if setting.text.lower() not in _SWITCHES:
         raise BadSettings(f"{setting.source} must be true or false")
-    return _TRUE[setting.text.lower()]
+    return _SWITCHES[setting.text.lower()]
 
 
 def _timeout(given: Mapping[str, _Given], default: float) -> float:

@@ -11,13 +11,14 @@ _PARTS = re.compile(
 )
 
 MAX_SECONDS = 86400.0
+"""Of a call: a day."""
 
 
 def parse_duration(text: str) -> timedelta:
     """Return a span such as `30m`, `12h` or `1d12h`.
 
     Raises:
-        ArgumentTypeError: it is none, or none at all.
+        ArgumentTypeError: it is no span, or an empty one.
     """
     match = _PARTS.fullmatch(text)
     numbers = {name: int(n) for name, n in match.groupdict().items() if n} if match else {}
@@ -31,12 +32,12 @@ def parse_timeout(text: str) -> float:
     """Return a number of seconds for a call.
 
     Raises:
-        ArgumentTypeError: it is none, not above 0, or more than a day.
+        ArgumentTypeError: it is no number, not above 0, or more than a day.
     """
     try:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
     if not 0 < seconds <= MAX_SECONDS:
-        raise ArgumentTypeError("must be a number of seconds above 0 and up to 86400")
+        raise ArgumentTypeError(f"must be a number of seconds above 0 and up to {MAX_SECONDS:.0f}")
     return seconds

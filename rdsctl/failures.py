@@ -3,7 +3,6 @@
 import os
 import ssl
 from dataclasses import dataclass
-from enum import IntEnum
 
 from grpclib import GRPCError
 from grpclib.const import Status
@@ -11,24 +10,8 @@ from grpclib.const import Status
 from libs.core import errors
 from libs.core.errors import InUse, OutcomeUnknown, RdsCsiError
 from rdsctl.connection import BadSettings, Connection
+from rdsctl.exits import Exit
 from rdsctl.words import clean
-
-
-class Exit(IntEnum):
-    """Exit codes; docs/rdsctl.md has them for people."""
-
-    OK = 0
-    NOT_GOOD = 1
-    USAGE = 2
-    UNREACHABLE = 3
-    NOT_PERMITTED = 4
-    NOT_FOUND = 5
-    CONFLICT = 6
-    OUTCOME_UNKNOWN = 7
-    SERVER_FAILED = 8
-    NOT_CONFIRMED = 9
-    INTERRUPTED = 130
-    BROKEN_PIPE = 141
 
 
 class MaybeDone(OutcomeUnknown):

@@ -12,7 +12,8 @@ from rdsctl.api import open_admin
 from rdsctl.blocks import Outcome
 from rdsctl.commands import COMMANDS, counts_as_failure
 from rdsctl.connection import PASS_TIMEOUT, TIMEOUT, BadSettings, Connection, resolve
-from rdsctl.failures import Exit, Failure, explain
+from rdsctl.exits import Exit
+from rdsctl.failures import Failure, explain
 from rdsctl.parser import OUTPUTS
 from rdsctl.preflight.command import preflight
 from rdsctl.printing import Printer

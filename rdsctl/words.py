@@ -45,10 +45,9 @@ def size(count: int) -> str:
 def span(seconds: float) -> str:
     """Return a span of time in one unit, cut off."""
     whole = max(0, int(seconds))
-    for unit, letter, least in _UNITS:
-        if whole >= unit * least:
-            return f"{whole // unit}{letter}"
-    return "0s"
+    fits = (unit for unit in _UNITS if whole >= unit[0] * unit[2])
+    seconds_each, letter, _ = next(fits)  # a second always does
+    return f"{whole // seconds_each}{letter}"
 
 
 def age(moment: datetime | None, now: datetime) -> str:
@@ -69,6 +68,11 @@ def ahead(moment: datetime | None, now: datetime) -> str:
     return "now" if left <= timedelta() else f"in {span(left.total_seconds())}"
 
 
-def plural(count: int, noun: str) -> str:
-    """Return a number of things."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def plural(count: int, noun: str, several: str = "") -> str:
+    """Return a number of things; `several` is what more than one are called, if not with an s."""
+    return f"{count} {noun}" if count == 1 else f"{count} {several or noun + 's'}"
+
+
+def are(count: int, noun: str) -> str:
+    """Return a number of things with its verb."""
+    return f"{plural(count, noun)} {'is' if count == 1 else 'are'}"

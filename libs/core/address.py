@@ -9,8 +9,10 @@ from libs.core.errors import InvalidRequest
 NVME_TCP_PORT = 4420
 """IANA's port for NVMe over TCP."""
 
+MAX_PORT = 65535
+"""The largest number of a TCP or UDP port."""
+
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", re.ASCII)
-_MAX_PORT = 65535
 
 
 def parse_host(text: str, field: str = "host") -> str:
@@ -33,6 +35,6 @@ def parse_port(text: str, field: str = "port") -> int:
     Raises:
         InvalidRequest: it is not a whole number from 1 to 65535.
     """
-    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= _MAX_PORT:
-        raise InvalidRequest(f"{field} must be a TCP port from 1 to {_MAX_PORT}")
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= MAX_PORT:
+        raise InvalidRequest(f"{field} must be a TCP port from 1 to {MAX_PORT}")
     return int(text)

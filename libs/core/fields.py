@@ -19,12 +19,23 @@ def read(
     default: T,
     field: str = "parameters",
 ) -> T:
-    """Return a value as `parse` reads it, or the default where it is not given."""
+    """Return a value as `parse` reads it, or the default where it is not given.
+
+    Args:
+        values: the map.
+        key: of the value.
+        parse: is given the value, and its name for an error.
+        default: is returned as it is.
+        field: the name of the map, in errors.
+
+    Raises:
+        InvalidRequest: `parse` does not accept it.
+    """
     return parse(values[key], f"{field}.{key}") if key in values else default
 
 
 def whole(minimum: int, maximum: int) -> Callable[[str, str], int]:
-    """Return a parser for a whole number of seconds within the bounds."""
+    """Return a parser for a whole number of seconds, from `minimum` to `maximum`."""
 
     def parse(text: str, field: str) -> int:
         if not _INTEGER.fullmatch(text) or not minimum <= int(text) <= maximum:

@@ -291,5 +291,8 @@ def parse_driver_name(text: str, field: str = "the name") -> str:
         InvalidRequest: GetPluginInfo may not answer with it.
     """
     if not _DRIVER_NAME.fullmatch(text):
-        raise InvalidRequest(f"{field} must be at most 63 letters, digits, '.' and '-'")
+        raise InvalidRequest(
+            f"{field} must be at most 63 letters, digits, '.' and '-', with a letter or digit at "
+            "both ends"
+        )
     return text

@@ -63,6 +63,9 @@ class Reconnect:
             filesystem that is read-only until it is mounted again.
         delay: between two tries.
         keep_alive: without an answer until the connection counts as lost; 0 for the kernel's own.
+
+    Raises:
+        InvalidRequest: the host would give up before its first try.
     """
 
     ctrl_loss: int = -1
@@ -87,7 +90,11 @@ class Reconnect:
 
 
 def parse_reconnect(given: Mapping[str, str]) -> Reconnect:
-    """Read the reconnect options; other keys are left alone."""
+    """Read the reconnect options; other keys are left alone.
+
+    Raises:
+        InvalidRequest: one is out of its bounds, or they do not go together.
+    """
     default = Reconnect()
     return Reconnect(
         read(given, "ctrlLossTmo", whole(-1, _DAY), default.ctrl_loss),

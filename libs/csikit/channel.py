@@ -21,16 +21,20 @@ from grpclib.protocol import H2Protocol
 from libs.core import errors
 from libs.core.errors import InvalidRequest, OutcomeUnknown, RdsCsiError, Refused, Unreachable
 from libs.csikit.endpoint import TcpAddress
-from libs.csikit.tls import POLL_SECONDS, Rotation, TlsFiles, client_context, open_rotation
+from libs.csikit.tls import (
+    GOODBYE_SECONDS,
+    POLL_SECONDS,
+    Rotation,
+    TlsFiles,
+    client_context,
+    open_rotation,
+)
 
 CONNECT_SECONDS = 5.0
 """Seconds for a connection and its TLS handshake."""
 
 KEEP_ALIVE_SECONDS = 10.0
 """Seconds between two signs of life that a call in hand asks of its peer."""
-
-_GOODBYE_SECONDS = 1.0
-"""Seconds that TLS waits for the peer's goodbye; asyncio would wait half a minute."""
 
 _UNARY = frozenset({Cardinality.UNARY_UNARY, Cardinality.STREAM_UNARY})
 
@@ -95,7 +99,7 @@ class AdminChannel(Channel):
             self._port,
             ssl=self._ssl,
             server_hostname=self._config.ssl_target_name_override if self._ssl else None,
-            ssl_shutdown_timeout=_GOODBYE_SECONDS if self._ssl else None,
+            ssl_shutdown_timeout=GOODBYE_SECONDS if self._ssl else None,
         )
         return protocol
 

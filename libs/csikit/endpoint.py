@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from libs.core.address import parse_host
+from libs.core.address import MAX_PORT, parse_host
 from libs.core.errors import InUse, InvalidRequest
 
 _MAX_PATH = 107
-_MAX_PORT = 65535
+"""Bytes of a unix socket's path, without the zero at its end (unix(7))."""
+
 _LOCALHOST = "localhost"
 
 
@@ -49,8 +50,8 @@ def parse_address(text: str, field: str = "the endpoint") -> Path | TcpAddress:
         return parse_endpoint(text)
     host, colon, port = text.removeprefix("tcp://").rpartition(":")
     bare = host.removeprefix("[").removesuffix("]")
-    if not colon or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > _MAX_PORT:
-        raise InvalidRequest(f"{field} must be tcp://HOST:PORT, with a port up to {_MAX_PORT}")
+    if not colon or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > MAX_PORT:
+        raise InvalidRequest(f"{field} must be tcp://HOST:PORT, with a port up to {MAX_PORT}")
     if (":" in bare) != (host == f"[{bare}]"):
         raise InvalidRequest(f"{field} must have an IPv6 address in brackets, and nothing else")
     return TcpAddress(parse_host(bare, f"the host of {field}") if bare else "", int(port))

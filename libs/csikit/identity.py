@@ -1,14 +1,11 @@
 """The CSI Identity service, the same in every process but for what it says."""
 
 import inspect
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from libs.core.errors import InvalidRequest
+from libs.core.ids import parse_driver_name
 from libs.core.version import __version__
 from protos.gen.csi import v1 as csi
-
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?", re.ASCII)
 
 
 class IdentityServicer(csi.IdentityBase):
@@ -31,12 +28,7 @@ class IdentityServicer(csi.IdentityBase):
         ready: Callable[[], bool | Awaitable[bool]],
         manifest: Mapping[str, str] | None = None,
     ) -> None:
-        if not _NAME.fullmatch(name):
-            raise InvalidRequest(
-                "the driver's name must be at most 63 letters, digits, dots and dashes, "
-                "with a letter or digit at both ends"
-            )
-        self._name = name
+        self._name = parse_driver_name(name, "the driver's name")
         self._capabilities = list(capabilities)
         self._ready = ready
         self._manifest = dict(manifest or {})
@@ -66,12 +58,15 @@ class IdentityServicer(csi.IdentityBase):
         return csi.ProbeResponse(ready=await ready if inspect.isawaitable(ready) else ready)
 
 
-def service(kind: csi.PluginCapabilityServiceType) -> csi.PluginCapability:
-    """Return the capability that says that a service is offered."""
-    return csi.PluginCapability(service=csi.PluginCapabilityService(type=kind))
-
-
-def online_expansion() -> csi.PluginCapability:
-    """Return the capability that says that volumes grow while in use."""
-    kind = csi.PluginCapabilityVolumeExpansionType.ONLINE
-    return csi.PluginCapability(volume_expansion=csi.PluginCapabilityVolumeExpansion(type=kind))
+def plugin_capabilities(*, has_topology: bool) -> tuple[csi.PluginCapability, ...]:
+    """Return what this driver offers: a controller, growth while in use, and topology or not."""
+    kinds = [csi.PluginCapabilityServiceType.CONTROLLER_SERVICE]
+    if has_topology:
+        kinds.append(csi.PluginCapabilityServiceType.VOLUME_ACCESSIBILITY_CONSTRAINTS)
+    online = csi.PluginCapabilityVolumeExpansion(
+        type=csi.PluginCapabilityVolumeExpansionType.ONLINE
+    )
+    return (
+        *(csi.PluginCapability(service=csi.PluginCapabilityService(type=kind)) for kind in kinds),
+        csi.PluginCapability(volume_expansion=online),
+    )

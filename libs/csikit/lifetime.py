@@ -1,7 +1,9 @@
 """How long a process lives: until it is told to end."""
 
 import asyncio
+import contextlib
 import signal
+from collections.abc import AsyncIterator
 
 
 async def wait_for_signal() -> str:
@@ -26,3 +28,15 @@ async def wait_for_signal() -> str:
         for number, handler in before.items():
             loop.remove_signal_handler(number)
             signal.signal(number, handler)
+
+
+@contextlib.asynccontextmanager
+async def open_signal() -> AsyncIterator["asyncio.Task[str]"]:
+    """Listen for a signal from the first moment on; give the task that waits for it."""
+    told = asyncio.create_task(wait_for_signal())
+    await asyncio.sleep(0)  # one step takes it to where it listens
+    try:
+        yield told
+    finally:
+        told.cancel()
+        await asyncio.gather(told, return_exceptions=True)

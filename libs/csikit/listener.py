@@ -5,12 +5,10 @@ import socket
 import ssl
 from collections.abc import Callable
 
+from libs.csikit.tls import GOODBYE_SECONDS
+
 _HANDSHAKE_SECONDS = 10.0
 """A client that is connected and says nothing must not be kept for ever."""
-
-
-_GOODBYE_SECONDS = 1.0
-"""Seconds that TLS waits for a client's goodbye; asyncio would wait half a minute."""
 
 
 class Listener:
@@ -51,7 +49,7 @@ class Listener:
             sock=self._socket.dup(),
             ssl=tls,
             ssl_handshake_timeout=_HANDSHAKE_SECONDS if tls else None,
-            ssl_shutdown_timeout=_GOODBYE_SECONDS if tls else None,
+            ssl_shutdown_timeout=GOODBYE_SECONDS if tls else None,
         )
         before, self._server = self._server, server
         if before is not None:

@@ -1,8 +1,8 @@
 """A gRPC server that starts cleanly and ends without dropping calls: on a unix socket, or TCP.
 
-The only file that touches private attributes of grpclib: its `close()` cancels running calls
-without telling the caller, and on Python 3.12 and newer `wait_closed()` hangs while a client is
-connected. The pin of grpclib is exact for this reason, and a test of the drain guards it.
+Beside `channel` the only file that touches private attributes of grpclib: its `close()` cancels
+running calls without telling the caller, and on Python 3.12 and newer `wait_closed()` hangs while a
+client is connected. The pin of grpclib is exact for this reason, and a test of the drain guards it.
 """
 
 import asyncio

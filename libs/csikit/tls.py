@@ -18,6 +18,10 @@ POLL_SECONDS = 5.0
 """Seconds between two looks at the files. The kubelet replaces all files of a mounted Secret at
 once, by one symbolic link (`..data`), which no watch of the files themselves would notice."""
 
+GOODBYE_SECONDS = 1.0
+"""Seconds that a connection which ends waits for the peer's goodbye; asyncio would wait half a
+minute."""
+
 Stamp = tuple[tuple[int, int, int], ...]
 
 

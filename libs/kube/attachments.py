@@ -41,11 +41,6 @@ class VolumeAttachment:
     created: str
 
     @property
-    def identity(self) -> str:
-        """What tells it from an earlier one of the same name."""
-        return self.uid or f"{self.name} {self.created}"
-
-    @property
     def slot(self) -> str:
         """The slot of a volume of that name, or the handle of an inline one."""
         return slot_of(self.volume) if self.volume else self.handle
@@ -132,10 +127,12 @@ def read_attachment(item: Object, driver: str) -> VolumeAttachment | None:
 
 def read_volume(item: Object, driver: str) -> PersistentVolume | None:
     """Read a PersistentVolume; None for another driver's."""
+    csi = (item.get("spec") or {}).get("csi") or {}
+    return _kept_of(item) if csi.get("driver") == driver else None
+
+
+def _kept_of(item: Object) -> PersistentVolume:
     spec = item.get("spec") or {}
-    csi = spec.get("csi") or {}
-    if csi.get("driver") != driver:
-        return None
     claim = spec.get("claimRef") or {}
     return PersistentVolume(
         name=item["metadata"]["name"],
@@ -156,6 +153,11 @@ def references(volume: PersistentVolume) -> tuple[Reference, ...]:
         return (own,)
     namespace, name = volume.claim
     return own, Reference("v1", "PersistentVolumeClaim", name, namespace, volume.claim_uid)
+
+
+def references_of(item: Object) -> tuple[Reference, ...]:
+    """Return the same of a PersistentVolume as the API has it, whichever driver's it is."""
+    return references(_kept_of(item))
 
 
 def join(attachment: VolumeAttachment, volume: PersistentVolume | None) -> Claim:

@@ -20,18 +20,11 @@ class Known(Generic[T]):
         is_served: whether the server has such objects at all; False where a
             CustomResourceDefinition is not installed: nothing may be concluded from the lack.
         age: seconds since the server last said something about the collection; infinite before the
-            first listing.
+            first listing. Where nothing happens it says something when a watch ends in good order,
+            and about once a minute as bookmarks.
     """
 
     values: Mapping[str, T]
     is_complete: bool
     is_served: bool
     age: float
-
-    def is_fresh(self, limit: float) -> bool:
-        """Whether it is complete, and the server said so within the last `limit` seconds.
-
-        Where nothing happens it says something when a watch ends in good order, and about once a
-        minute as bookmarks.
-        """
-        return self.is_complete and self.age <= limit

@@ -14,11 +14,9 @@ it at once.
 import math
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from libs.core.errors import InvalidRequest
-
-Object = dict[str, Any]
+from libs.kube.answers import Object
 
 NEVER = float("-inf")
 

@@ -139,6 +139,8 @@ BUILT_IN = (
     ),
 )
 
+NAMESPACE = next(resource for resource in BUILT_IN if resource.kind == "Namespace")
+
 _PATH = re.compile(
     r"(?P<base>/api/v1|/apis/[a-z0-9.-]+/[a-z0-9]+)"
     r"(?:/namespaces/(?P<namespace>[^/]+)(?=/[^/]+))?"
@@ -150,8 +152,7 @@ _NAMESPACE_PART = re.compile(r"/api/v1/namespaces/(?P<name>[^/]+)/(?P<part>statu
 def parse_path(path: str, served: Iterable[Resource]) -> Target | None:
     """Read the path of a request; None where nothing of the kind is served."""
     if match := _NAMESPACE_PART.fullmatch(path):
-        (namespaces,) = (r for r in BUILT_IN if r.kind == "Namespace")
-        return Target(namespaces, "", match["name"], match["part"])
+        return Target(NAMESPACE, "", match["name"], match["part"])
     match = _PATH.fullmatch(path)
     if match is None:
         return None

@@ -28,6 +28,7 @@ from libs.mockkube.patches import JSON, MERGE, STRATEGIC, Malformed, Unfit, appl
 from libs.mockkube.resources import (
     BUILT_IN,
     CUSTOM_RESOURCES,
+    NAMESPACE,
     NAMESPACES,
     Resource,
     Target,
@@ -166,7 +167,7 @@ class Store:
                 raise bad_request("a namespace is needed")
             namespace = self.objects.get(NAMESPACES, {}).get(target.namespace)
             if namespace is None:
-                raise not_found(parse_resource("Namespace"), target.namespace)
+                raise not_found(NAMESPACE, target.namespace)
             refuse_terminating(target, namespace)
         made = prepare(target, copy.deepcopy(item), str(uuid.uuid4()), self._now())
         name = made["metadata"]["name"]
@@ -273,8 +274,3 @@ class Store:
 
     def _now(self) -> str:
         return datetime.fromtimestamp(self.clock(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def parse_resource(kind: str) -> Resource:
-    """Return the built-in resource of a kind."""
-    return next(resource for resource in BUILT_IN if resource.kind == kind)

@@ -40,8 +40,8 @@ class Fault:
         action: what goes wrong.
         pattern: a regular expression, searched for in the line.
         count: how often; it goes down, and the fault is over at 0.
-        text: the answer, for `error`.
-        amount: characters for `truncate`, seconds for `delay`.
+        text: the answer, for `error` and `garbage`.
+        amount: characters for `truncate` and `drip`, seconds for `delay`.
     """
 
     action: Action

@@ -114,10 +114,8 @@ class Configfs:
         self._emptied.clear()
 
     def _subsystem(self, nqn: str, portals: dict[str, set[Portal]]) -> Subsystem:
-        here, has_disk = (
-            f"subsystems/{nqn}",
-            "1" in self._tree.names(f"subsystems/{nqn}/namespaces"),
-        )
+        here = f"subsystems/{nqn}"
+        has_disk = "1" in self._tree.names(f"{here}/namespaces")
         disk = f"{here}/namespaces/1"
         path = self._tree.read(f"{disk}/device_path") if has_disk else ""
         path = "" if path == "(null)" else path
@@ -139,8 +137,10 @@ class Configfs:
         found: dict[str, set[Portal]] = {}
         for number in self._tree.names("ports"):
             portal = self._portal(f"ports/{number}")
-            for nqn in self._tree.names(f"ports/{number}/subsystems") if portal else ():
-                found.setdefault(nqn, set()).update({portal} if portal else ())
+            if portal is None:
+                continue
+            for nqn in self._tree.names(f"ports/{number}/subsystems"):
+                found.setdefault(nqn, set()).add(portal)
         return found
 
     def _portal(self, port: str) -> Portal | None:

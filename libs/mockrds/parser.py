@@ -279,7 +279,7 @@ class _Parser:
         try:
             self.skip()
             if self.take("!"):
-                return Unary("!", self.operand(properties=properties))
+                return Unary(self.operand(properties=properties))
             if self.take("("):
                 inside = self.expression(0, properties=properties)
                 self.expect(")")

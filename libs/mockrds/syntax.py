@@ -42,9 +42,8 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Unary:
-    """`!x` or `-x`."""
+    """`!x`."""
 
-    operator: str
     operand: Expression
 
 

@@ -22,7 +22,7 @@ from libs.nvmeof.superblock import HEAD, XFS_SECTOR, parse_superblock
 
 _BLKGETSIZE64 = 0x80081272
 _BLKFLSBUF = 0x1261
-_BLKROSET = 0x125D
+BLKROSET = 0x125D
 """ioctl numbers of include/uapi/linux/fs.h, as on 64-bit machines."""
 
 _PIECE = 4096
@@ -62,16 +62,6 @@ def read_device(device: BlockDevice) -> Reading:
         return Reading(size, head, readable and size >= _PIECE)
 
 
-def read_size(device: BlockDevice) -> int:
-    """Return a device's size in bytes.
-
-    Raises:
-        NoDevice: it is not there, or another one is.
-    """
-    with _opened(device, os.O_RDONLY) as descriptor:
-        return _size(descriptor)
-
-
 def flush(device: BlockDevice) -> None:
     """Write out what the page cache holds for a device.
 
@@ -106,13 +96,14 @@ def set_read_only(device: BlockDevice, *, read_only: bool) -> None:
     """Have the kernel refuse all writes to a device, or admit them again.
 
     Raises:
-        NoDevice: it is not there, another one is, or it cannot be written to.
+        NoDevice: it is not there, another one is, or the kernel cannot do that.
     """
     with _opened(device, os.O_RDONLY) as descriptor:
         try:
-            fcntl.ioctl(descriptor, _BLKROSET, struct.pack("i", read_only))
+            fcntl.ioctl(descriptor, BLKROSET, struct.pack("i", read_only))
         except OSError as error:
-            raise NoDevice("the device cannot be made writable", detail=repr(error)) from error
+            state = "read-only" if read_only else "writable"
+            raise NoDevice(f"the device cannot be made {state}", detail=repr(error)) from error
 
 
 def is_claimed(device: BlockDevice) -> bool:
@@ -137,14 +128,19 @@ def erase_unfinished(device: BlockDevice, uuid: UUID) -> None:
 
     Raises:
         DeviceInUse: something uses the device, or what is on it is not that.
-        NoDevice: it is not there, or another one is.
+        NoDevice: it is not there, another one is, or it cannot be read or written any more.
     """
     with _opened(device, os.O_RDWR | os.O_EXCL) as descriptor:
-        found = parse_superblock(os.pread(descriptor, HEAD, 0))
-        if found is None or not found.unfinished or found.uuid != uuid:
-            raise DeviceInUse("what is on the device is not a filesystem that was never finished")
-        os.pwrite(descriptor, bytes(XFS_SECTOR), 0)
-        os.fsync(descriptor)
+        try:
+            found = parse_superblock(os.pread(descriptor, HEAD, 0))
+            if found is None or not found.unfinished or found.uuid != uuid:
+                raise DeviceInUse(
+                    "what is on the device is not a filesystem that was never finished"
+                )
+            os.pwrite(descriptor, bytes(XFS_SECTOR), 0)
+            os.fsync(descriptor)
+        except OSError as error:
+            raise NoDevice("the device cannot be erased", detail=repr(error)) from error
 
 
 @contextlib.contextmanager

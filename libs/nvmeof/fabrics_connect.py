@@ -17,7 +17,6 @@ from typing import Protocol
 from libs.nvmeof.errors import ConnectFailed, HostHangs, HostUnable
 from libs.nvmeof.fabrics_options import (
     HOPELESS,
-    check_target,
     explain,
     parse_answer,
     render_options,
@@ -139,7 +138,6 @@ class Connector:
             HostUnable: this host cannot connect to anything.
             InvalidRequest: the target has a value that is out of its range.
         """
-        check_target(target)
         addresses = await self._resolve(target, limit)
         traddr = addresses[attempt % len(addresses)]
         options = render_options(target, traddr, self._host.nqn, self._host.id, self._io_queues)

@@ -8,12 +8,12 @@ import errno
 import ipaddress
 import re
 
+from libs.core.address import MAX_PORT
 from libs.core.errors import InvalidRequest
 from libs.core.ids import Nqn, shown
 from libs.nvmeof.errors import ConnectFailed
 from libs.nvmeof.model import Target
 
-_MAX_PORT = 65535
 _LONGEST_SECONDS = 2**31 - 1
 _SECRET = re.compile(r"DHHC-1:0[0-3]:[A-Za-z0-9+/]{43,96}={0,2}:", re.ASCII)
 _ANSWER = re.compile(r"instance=(\d{1,9}),cntlid=\d+\s*", re.ASCII)
@@ -67,8 +67,8 @@ def check_target(target: Target) -> None:
     Raises:
         InvalidRequest: a value is out of its range, or not of its form.
     """
-    if not 1 <= target.port <= _MAX_PORT:
-        raise InvalidRequest(f"the port must be 1 to {_MAX_PORT}, not {target.port}")
+    if not 1 <= target.port <= MAX_PORT:
+        raise InvalidRequest(f"the port must be 1 to {MAX_PORT}, not {target.port}")
     for field, value, least in (
         ("ctrl_loss", target.ctrl_loss, -1),
         ("reconnect_delay", target.reconnect_delay, 1),

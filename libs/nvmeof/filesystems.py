@@ -1,6 +1,5 @@
 """The tools of filesystems: what is on a device, make, check and grow. Nothing decides here."""
 
-import shlex
 from collections.abc import Sequence
 from enum import Enum
 from uuid import UUID
@@ -72,6 +71,7 @@ async def probe(device: BlockDevice, nqn: str, offload: Offload) -> Probe:
     Raises:
         NoDevice: it is not there any more, or another one is.
         HostHangs: it does not answer.
+        HostUnable: this host has no blkid.
     """
     reading = await offload.run(nqn, lambda: read_device(device), limit=_PROBE_SECONDS)
     ended = await run_tool(
@@ -95,6 +95,7 @@ async def make(device: BlockDevice, fs_type: str, uuid: UUID, options: Sequence[
     Raises:
         ToolFailed: it could not be made.
         HostHangs: it took too long.
+        HostUnable: this host has not got the tool.
     """
     command, uuid_option = _MAKE[fs_type]
     given = f"{uuid_option}{uuid}" if uuid_option.endswith("=") else f"{uuid_option} {uuid}"
@@ -109,9 +110,15 @@ async def check(device: BlockDevice, fs_type: str, limit: float) -> Check:
     log; where the log is to be replayed, or the look takes too long, nothing is concluded. Btrfs
     checks itself while it is used.
 
+    Args:
+        device: what it is on.
+        fs_type: its kind.
+        limit: seconds.
+
     Raises:
         Damaged: it has errors beyond that.
         HostHangs: it took too long, with ext3 and ext4.
+        HostUnable: this host has not got the tool.
     """
     if fs_type in {"ext4", "ext3"}:
         ended = await run_tool(("e2fsck", "-p", device.path), limit=limit, allowed=None)
@@ -151,7 +158,7 @@ async def grow(device: BlockDevice, fs_type: str, mount_point: str) -> None:
 
     Raises:
         ToolFailed: it could not grow.
-        HostUnable: this process may not have it grow.
+        HostUnable: this process may not have it grow, or this host has not got the tool.
         HostHangs: it took too long.
     """
     if fs_type == "btrfs" and device.size < _LEAST_BTRFS:
@@ -171,8 +178,3 @@ async def grow(device: BlockDevice, fs_type: str, mount_point: str) -> None:
             "privileged",
             detail=error.detail,
         ) from error
-
-
-def words(options: str) -> tuple[str, ...]:
-    """Return the options of a line as words."""
-    return tuple(shlex.split(options))

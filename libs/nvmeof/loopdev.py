@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from libs.nvmeof.blockdev import BLKROSET
 from libs.nvmeof.errors import HostUnable, NoDevice
 from libs.nvmeof.model import BlockDevice
 from libs.nvmeof.mountinfo import MountTable
@@ -29,9 +30,6 @@ _CONFIGURE = 0x4C0A
 _GET_FREE = 0x4C82
 _DIRECT_IO = 16
 """Numbers of include/uapi/linux/loop.h."""
-
-_BLKROSET = 0x125D
-"""Likewise of include/uapi/linux/fs.h."""
 
 _CONFIG = struct.Struct("=II5Q4I64s64s32s2Q8Q")
 """`struct loop_config` there: descriptor, block size, `struct loop_info64`, reserved."""
@@ -88,7 +86,7 @@ def attach(file: int) -> BlockDevice:
             with _opened(_node(number)) as descriptor:
                 fcntl.ioctl(descriptor, _CONFIGURE, config)
                 # Unlike a namespace, a loop device that refused writes still does with a new file.
-                fcntl.ioctl(descriptor, _BLKROSET, struct.pack("i", 0))
+                fcntl.ioctl(descriptor, BLKROSET, struct.pack("i", 0))
                 loop = _read(SYS / "block" / f"loop{number}")
                 if loop is not None:
                     return loop.device

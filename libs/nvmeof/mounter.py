@@ -1,7 +1,6 @@
 """Mounting and unmounting, looked up in the kernel's own table before and after."""
 
 import contextlib
-import ctypes
 import errno
 import os
 import stat
@@ -13,6 +12,7 @@ import structlog
 from libs.nvmeof.errors import (
     DeviceInUse,
     HostHangs,
+    HostUnable,
     MountTableUnreadable,
     NoMountPoint,
     ToolFailed,
@@ -138,6 +138,7 @@ class Mounter:
 
         Raises:
             ToolFailed: the kernel refused.
+            HostHangs: it did not end in time.
         """
         options = "ro,size=4k,mode=0555"
         await run_tool(
@@ -149,6 +150,7 @@ class Mounter:
 
         Raises:
             ToolFailed: the kernel refused.
+            HostHangs: it did not end in time.
         """
         mount = (await self.read_table()).at(target)
         if mount is not None and mount.is_read_only != read_only:
@@ -214,10 +216,11 @@ class Mounter:
         self._unmounting.pop(point, None)
 
     async def answers(self, point: str) -> bool:
-        """Whether a filesystem can be read at its root; a hung one cannot, nor one with I/O errors.
+        """Whether a filesystem can be read at its root; one with I/O errors cannot.
 
         Raises:
             HostHangs: it does not answer.
+            HostUnable: this process may not look.
         """
 
         def look() -> bool:
@@ -227,19 +230,15 @@ class Mounter:
                 os.statvfs(point)
             except OSError as error:
                 if error.errno in {errno.EACCES, errno.EPERM}:
-                    raise
+                    raise HostUnable(
+                        f"this process may not look at {point}: the node plugin must run "
+                        "privileged",
+                        detail=repr(error),
+                    ) from error
                 return False
             return True
 
         return await self._offload.run(point, look, limit=_LOOK_SECONDS)
-
-    async def sync(self, point: str, limit: float) -> None:
-        """Write out what a filesystem has not written yet.
-
-        Raises:
-            HostHangs: that took too long.
-        """
-        await self._offload.run(point, lambda: _syncfs(point), limit=limit)
 
 
 def make_node(path: Path, number: tuple[int, int], mode: int = 0o660) -> None:
@@ -276,17 +275,6 @@ def _beside(path: Path) -> Path:
 def _in_use(point: str, users: Sequence[str], error: ToolFailed) -> DeviceInUse:
     who = "; ".join(users[:5]) or "the kernel does not say what"
     return DeviceInUse(f"{point} is in use and stays mounted: {who}", detail=error.detail)
-
-
-def _syncfs(point: str) -> None:
-    descriptor = os.open(point, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.syncfs(descriptor):
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), point)
-    finally:
-        os.close(descriptor)
 
 
 def _twin(device: BlockDevice) -> str:

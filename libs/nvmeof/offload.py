@@ -39,7 +39,13 @@ class Offload:
         answer = _start(key, function)
         # Only time says that something hangs: a caller may go away for reasons of its own.
         timer = asyncio.get_running_loop().call_later(limit, self._count, key, answer)
-        answer.add_done_callback(lambda _: timer.cancel())
+
+        def came(answer: "asyncio.Future[T]") -> None:
+            timer.cancel()
+            if not answer.cancelled():
+                answer.exception()  # a caller that has gone away does not fetch it
+
+        answer.add_done_callback(came)
         await asyncio.wait((answer,), timeout=limit)
         if answer.done():
             return answer.result()
@@ -50,12 +56,10 @@ class Offload:
     def _count(self, key: str, answer: "asyncio.Future[T]") -> None:
         if not answer.done():
             self._hanging[key] += 1
-            answer.add_done_callback(lambda late: self._came_back(key, late))
+            answer.add_done_callback(lambda _: self._came_back(key))
 
-    def _came_back(self, key: str, late: "asyncio.Future[T]") -> None:
+    def _came_back(self, key: str) -> None:
         self._hanging -= Counter({key: 1})
-        if not late.cancelled():
-            late.exception()  # nobody waits for it any more
 
 
 def _start(key: str, function: Callable[[], T]) -> "asyncio.Future[T]":

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from libs.core.errors import Unreachable
 from libs.core.spans import span
 from libs.nvmeof.errors import HostHangs, HostUnable, ToolFailed
 
@@ -22,7 +23,8 @@ _REAP_SECONDS = 2.0
 """How long a killed process is waited for; one that sleeps in the kernel may take for ever."""
 
 _LONGEST = 64 * 1024
-"""Bytes of output that are kept of a tool, from its end."""
+"""Bytes of output that are kept of a tool, from its end: one that finds a filesystem broken may
+print a line for each inode."""
 
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "LANG": "C"}
 """All that a tool is given: what it prints is read by us, and must not be in another language."""
@@ -53,9 +55,8 @@ async def run_tool(
     *,
     limit: float,
     allowed: Collection[int] | None = (0,),
-    stdin: bytes | None = None,
 ) -> Ended:
-    """Run a tool and return how it ended.
+    """Run a tool, which is given no input, and return how it ended.
 
     It has a session of its own, so that what it started ends with it.
 
@@ -63,15 +64,15 @@ async def run_tool(
         argv: the program and its arguments, none of which a shell ever sees.
         limit: seconds.
         allowed: the exit codes that are no error; None for all.
-        stdin: what it reads; nothing by default.
 
     Raises:
-        HostUnable: there is no such program.
+        HostUnable: there is no such program, or none that can be run.
+        Unreachable: it could not be started just now; nothing was done.
         HostHangs: it had not ended in time; it was killed, or waits in the kernel.
         ToolFailed: it ended with another code.
     """
     with span("host command", {"program": argv[0]}) as own:
-        ended = await _run(argv, limit, stdin)
+        ended = await _run(argv, limit)
         own.set(code=ended.code)
     log.debug("tool", argv=argv, code=ended.code)
     if allowed is not None and ended.code not in allowed:
@@ -81,14 +82,21 @@ async def run_tool(
     return ended
 
 
-async def _run(argv: Sequence[str], limit: float, stdin: bytes | None) -> Ended:
+async def _run(argv: Sequence[str], limit: float) -> Ended:
     try:
-        process = await _start(argv, stdin)
-    except FileNotFoundError:
-        raise HostUnable(f"this host has no program {argv[0]}") from None
+        process = await _start(argv)
+    except (FileNotFoundError, PermissionError) as error:
+        raise HostUnable(
+            f"this host has no program {argv[0]} that can be run", detail=repr(error)
+        ) from error
+    except OSError as error:  # above all EAGAIN and ENOMEM (fork(2)), which pass
+        raise Unreachable(
+            f"{argv[0]} could not be started on this host", detail=repr(error)
+        ) from error
     try:
         async with asyncio.timeout(limit):
-            out, err = await process.communicate(stdin)
+            out, err = await asyncio.gather(_read_end(process.stdout), _read_end(process.stderr))
+            await process.wait()
     except BaseException as error:
         await _end(process, argv)
         if not isinstance(error, TimeoutError):
@@ -99,7 +107,7 @@ async def _run(argv: Sequence[str], limit: float, stdin: bytes | None) -> Ended:
     return Ended(process.returncode or 0, _text(out), _text(err))
 
 
-async def _start(argv: Sequence[str], stdin: bytes | None) -> asyncio.subprocess.Process:
+async def _start(argv: Sequence[str]) -> asyncio.subprocess.Process:
     """Start a tool; one whose caller is cancelled meanwhile is ended again.
 
     asyncio waits for ever for a process whose start is cancelled while its pipes are connected
@@ -108,7 +116,7 @@ async def _start(argv: Sequence[str], stdin: bytes | None) -> asyncio.subprocess
     starting = asyncio.create_task(
         asyncio.create_subprocess_exec(
             *argv,
-            stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
+            stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=_ENVIRONMENT,
@@ -133,5 +141,13 @@ async def _end(process: asyncio.subprocess.Process, argv: Sequence[str]) -> None
         log.warning("a tool cannot be killed: it waits in the kernel", argv=argv, pid=process.pid)
 
 
+async def _read_end(stream: asyncio.StreamReader | None) -> bytes:
+    """Read a stream to its end, and return the last of it."""
+    last = b""
+    while stream is not None and (piece := await stream.read(_LONGEST)):
+        last = (last + piece)[-_LONGEST:]
+    return last
+
+
 def _text(data: bytes) -> str:
-    return data[-_LONGEST:].decode(errors="replace")
+    return data.decode(errors="replace")

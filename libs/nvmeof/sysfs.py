@@ -19,7 +19,7 @@ from libs.nvmeof.model import BlockDevice, Connection, LinkState
 Files = Mapping[str, str]
 """Text of attribute files by their names; one that could not be read is left out."""
 
-CONTROLLER_FILES = ("state", "transport", "address", "hostnqn", "hostid")
+CONTROLLER_FILES = ("state", "address", "hostnqn")
 DISK_FILES = ("dev", "size", "nsid", "hidden")
 
 _SECTOR = 512
@@ -53,21 +53,17 @@ class Controller:
         state: how it does. A word that this version does not know counts as connecting: it is
             waited for, and nothing is done about it.
         word: the kernel's word for that.
-        transport: such as `tcp`.
         address: what `traddr` is; empty if the kernel does not say.
         port: what `trsvcid` is.
         host_nqn: the NQN that was given when it was made; empty if the kernel does not say.
-        host_id: likewise the ID.
     """
 
     name: str
     state: LinkState
     word: str
-    transport: str = ""
     address: str = ""
     port: str = ""
     host_nqn: str = ""
-    host_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +158,9 @@ def parse_controller(name: str, files: Files) -> Controller:
         name,
         _STATES.get(word, LinkState.CONNECTING),
         word,
-        files.get("transport", "").strip(),
         address.get("traddr", ""),
         address.get("trsvcid", ""),
         files.get("hostnqn", "").strip(),
-        files.get("hostid", "").strip().lower(),
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it can serve: with reasons, for probes and for people."""
+"""Whether the process can serve: with reasons, for probes and for people."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,31 +25,24 @@ class Verdict:
 
 
 class Health:
-    """The conditions of one process, each under a name.
+    """The conditions under which one process can serve, each under a name.
 
-    A process that does not live is restarted, so only what a restart mends belongs there. One that
-    is not ready gets no calls, and is left alone.
+    One that is not ready gets no calls, and is left alone: a restart mends none of these. Whether
+    it lives it says by answering at all.
     """
 
     def __init__(self) -> None:
-        self._alive: dict[str, Problem] = {}
-        self._ready: dict[str, Problem] = {}
-
-    def add_liveness(self, name: str, problem: Problem) -> None:
-        """Have the process restarted while there is such a problem."""
-        self._alive[name] = problem
+        self._conditions: dict[str, Problem] = {}
 
     def add_readiness(self, name: str, problem: Problem) -> None:
         """Have the process left alone while there is such a problem."""
-        self._ready[name] = problem
-
-    def liveness(self) -> Verdict:
-        """Say whether the process lives."""
-        return _judge(self._alive)
+        self._conditions[name] = problem
 
     def readiness(self) -> Verdict:
-        """Say whether the process can serve."""
-        return _judge(self._ready)
+        """Say whether the process can serve, with a line for each condition."""
+        problems = {name: _ask(name, problem) for name, problem in self._conditions.items()}
+        lines = tuple(f"{name}: {problem or 'ok'}" for name, problem in problems.items())
+        return Verdict(not any(problems.values()), lines)
 
     def is_ready(self) -> bool:
         """Say whether the process can serve, in one word."""
@@ -69,12 +62,6 @@ class Progress:
     def __call__(self) -> str:
         """Say what is wrong; nothing once it is done."""
         return "" if self._is_done else "it is still starting"
-
-
-def _judge(conditions: dict[str, Problem]) -> Verdict:
-    problems = {name: _ask(name, problem) for name, problem in conditions.items()}
-    lines = tuple(f"{name}: {problem or 'ok'}" for name, problem in problems.items())
-    return Verdict(not any(problems.values()), lines)
 
 
 def _ask(name: str, problem: Problem) -> str:

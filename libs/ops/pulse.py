@@ -69,7 +69,7 @@ class Pulse:
         self._last = now
 
     def is_news(self, now: float) -> bool:
-        """Return whether the loop is stuck at `now` and nobody has been told: True once each time."""
+        """Return whether the loop is stuck at `now` and nobody was told: True once each time."""
         last = self._last
         if last == self._said_of or now - last <= self._stuck_seconds:
             return False

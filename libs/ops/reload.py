@@ -73,7 +73,10 @@ async def open_reload(
     async def go_on() -> None:
         while True:
             await asyncio.sleep(poll_seconds)
-            await reloader.look()
+            try:
+                await reloader.look()
+            except Exception:  # a change that could not be applied must not be the last one
+                log.exception("settings not looked after; this is tried again")
 
     task = asyncio.create_task(go_on())
     try:

@@ -145,6 +145,8 @@ def render_default(value: object) -> str:
     """Return a value as the help, `--check-config` and the reference show it."""
     if isinstance(value, tuple):
         return ",".join(str(part) for part in value) or "none"
+    if isinstance(value, bool):
+        return str(value).lower()
     return "none" if value in ("", None) else str(value)
 
 

@@ -154,7 +154,7 @@ def make_tracer(endpoint: str, service: str, version: str, instance: str) -> Ope
         )
     except ImportError as error:
         raise InvalidRequest(
-            "--tracing-endpoint needs the extra `tracing` (pip install rds-csi[tracing])"
+            "--tracing-endpoint needs the extra `tracing` (in a checkout: pip install '.[tracing]')"
         ) from error
     exporter = OTLPSpanExporter(
         endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=_FLUSH_SECONDS

@@ -8,13 +8,12 @@ from collections.abc import AsyncIterator
 import structlog
 from aiohttp import web
 
+from libs.core.address import MAX_PORT
 from libs.core.errors import InUse, InvalidRequest
-from libs.ops.health import Health, Verdict
+from libs.ops.health import Health
 from libs.ops.metrics import Metrics
 
 log = structlog.get_logger(__name__)
-
-_MAX_PORT = 65535
 
 
 def parse_listen(text: str) -> tuple[str, int]:
@@ -25,7 +24,7 @@ def parse_listen(text: str) -> tuple[str, int]:
     """
     host, colon, port = text.rpartition(":")
     bare = host.removeprefix("[").removesuffix("]")
-    if not colon or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > _MAX_PORT:
+    if not colon or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > MAX_PORT:
         raise InvalidRequest("an address to listen at must be HOST:PORT, such as 0.0.0.0:9809")
     if ":" in bare and host != f"[{bare}]":
         raise InvalidRequest("an IPv6 address to listen at must be in brackets, as in [::]:9809")
@@ -38,14 +37,14 @@ async def open_web(
 ) -> AsyncIterator[tuple[str, int]]:
     """Serve `GET /metrics`, `/healthz` and `/readyz` until the block ends; yield host and port.
 
-    The two last answer 200 or 503, and a line for each condition. Whoever scrapes waits for what
-    the metrics collect of others (`Metrics.on_scrape`), and this event loop serves it: a loop that
-    is stuck answers nobody, and the time limit of a liveness probe finds that.
+    `/readyz` answers 200 or 503, and a line for each condition; `/healthz` answers 200. This event
+    loop serves them: one that is stuck answers nobody, and the time limit of a liveness probe finds
+    that. Whoever scrapes waits for what the metrics collect of others (`Metrics.on_scrape`).
 
     Args:
         metrics: what is served; closed at the end.
         address: host and port, as `parse_listen` reads them; port 0 takes any that is free.
-        health: what the probes are told; all is well where it is left out.
+        health: what `/readyz` tells; all is well where it is left out.
 
     Raises:
         InvalidRequest: it is no such address, or none of this host.
@@ -73,21 +72,18 @@ def _application(metrics: Metrics, health: Health) -> web.Application:
         return web.Response(body=content, headers={"Content-Type": kind})
 
     async def serve_liveness(_: web.Request) -> web.Response:
-        return _answer(health.liveness())
+        return web.Response(text="ok\n")
 
     async def serve_readiness(_: web.Request) -> web.Response:
-        return _answer(health.readiness())
+        verdict = health.readiness()
+        text = "".join(f"{line}\n" for line in verdict.lines) or "ok\n"
+        return web.Response(text=text, status=200 if verdict.good else 503)
 
     application = web.Application()
     application.router.add_get("/metrics", serve_metrics)
     application.router.add_get("/healthz", serve_liveness)
     application.router.add_get("/readyz", serve_readiness)
     return application
-
-
-def _answer(verdict: Verdict) -> web.Response:
-    text = "".join(f"{line}\n" for line in verdict.lines) or "ok\n"
-    return web.Response(text=text, status=200 if verdict.good else 503)
 
 
 async def _listen(runner: web.AppRunner, host: str, port: int) -> None:

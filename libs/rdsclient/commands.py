@@ -152,6 +152,9 @@ def read_system() -> Command:
     return Command("/system/resource/print")
 
 
+ALONE = 60.0
+"""`Command.seconds` of a line that no other command is to share an exec with, and wait for."""
+
 SAY_CHANGED = f":put {quote(CHANGED)}"
 SUBVOLUME = "/disk/btrfs/subvolume"
 IMAGE_ENDING = f"([.]img|/{literal_pattern(INNER_NAME)})$"

@@ -7,7 +7,7 @@ from libs.rdsclient.errors import GarbledReply, error_from_text
 from libs.rdsclient.model import Release, SystemInfo
 from libs.rdsclient.replies import listings, text_of
 
-_KEY_VALUE = re.compile(r"^ *([a-z0-9-]+): *(.*?) *$")
+_KEY_VALUE = re.compile(r"^ *([a-z0-9-]+): *(.*?)\s*$")
 
 
 def parse_system(text: str) -> SystemInfo:
@@ -17,7 +17,7 @@ def parse_system(text: str) -> SystemInfo:
         GarbledReply: there is no version in it.
         RdsCsiError: it is an error text.
     """
-    values = _values(text)
+    values = read_lines(text)
     if "version" not in values:
         if not values and text.strip():
             raise error_from_text(text.strip())
@@ -27,13 +27,19 @@ def parse_system(text: str) -> SystemInfo:
 
 
 def parse_identity(text: str, command: Command) -> str:
-    """Read the device's name."""
+    """Read the device's name.
+
+    Raises:
+        GarbledReply: the listing is cut off, or is none.
+        RdsCsiError: it is an error text.
+    """
     if command.listings:
         (items,) = listings(text, command)
         return text_of(items[0], "name") if items else ""
-    return _values(text).get("name", "")
+    return read_lines(text).get("name", "")
 
 
-def _values(text: str) -> dict[str, str]:
+def read_lines(text: str) -> dict[str, str]:
+    """Return the properties that a text has as right-aligned `key: value` lines; no other lines."""
     found = (_KEY_VALUE.match(line) for line in text.splitlines())
     return {match[1]: match[2] for match in found if match}

@@ -11,19 +11,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from libs.rdsclient.commands import Command, ask, quote
+from libs.rdsclient.commands import ALONE, Command, ask, quote
 from libs.rdsclient.errors import GarbledReply, error_from_text
+from libs.rdsclient.facts import read_lines
 from libs.rdsclient.listing import Item
 from libs.rdsclient.model import Features
 from libs.rdsclient.replies import listings
 
 _ITEM = "rds-csi:item"
-"""Printed before what is said of each item, with its number; and at the end, with END."""
+"""Printed before what is said of each item, with its number; and at the end, with `_END`."""
 _END = "end"
 _FAILED = "rds-csi:failed"
 """Printed before the error of an item."""
-_ALONE = 60.0
-"""Seconds that such a line is said to take, so that no other command is sent along and waits."""
 
 RAID_STATES = ("clean", "degraded", "resync", "failed", "other")
 """What an array can be, several at once; `other` is what this driver does not know."""
@@ -44,7 +43,6 @@ _RAID_WORDS: Mapping[str, str] = {
 }
 _INCOMPLETE = ("degraded", "recover", "rebuild", "fail", "fault", "inactive", "broken")
 
-_KEY_VALUE = re.compile(r"^ *([a-z0-9-]+): *(.*?)\s*$")
 _MARKER = re.compile(rf"^{_ITEM} (\d+|{_END})\s*$", re.MULTILINE)
 _SCALED = re.compile(r"(\d[\d ]*(?:\.\d+)?)(|[kMGT])(?:bps)?", re.ASCII)
 _SCALES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -146,7 +144,7 @@ def _each(lines: Iterable[str]) -> Command:
         f':put "{_ITEM} {number}"; :onerror e in={{{line}}} do={{:put "{_FAILED}"; :put $e}}'
         for number, line in enumerate(lines)
     )
-    return Command("; ".join([*said, f':put "{_ITEM} {_END}"']), seconds=_ALONE)
+    return Command("; ".join([*said, f':put "{_ITEM} {_END}"']), seconds=ALONE)
 
 
 def parse_health(text: str, command: Command) -> tuple[DiskHealth, ...]:
@@ -201,14 +199,13 @@ def _of_each(text: str, slots: Sequence[str]) -> Iterator[tuple[str, Mapping[str
         raise GarbledReply("the device's answer is incomplete", detail="it is empty")
     for mark, following in itertools.pairwise(marks):
         number = mark[1]
-        said = {} if _FAILED in (part := text[mark.end() : following.start()]) else _values(part)
+        said = {} if _FAILED in (part := text[mark.end() : following.start()]) else _said(part)
         if said and number != _END and int(number) < len(slots):
             yield slots[int(number)], said
 
 
-def _values(text: str) -> dict[str, str]:
-    found = (_KEY_VALUE.match(line) for line in text.splitlines())
-    return {match[1]: match[2] for match in found if match and match[2]}
+def _said(text: str) -> dict[str, str]:
+    return {name: value for name, value in read_lines(text).items() if value}
 
 
 def _disk(item: Item) -> DiskHealth | None:

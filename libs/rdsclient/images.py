@@ -10,6 +10,7 @@ from libs.core.ids import Slot
 from libs.core.paths import DevicePath
 from libs.core.size import GIB
 from libs.rdsclient.commands import (
+    ALONE,
     IMAGE_ENDING,
     SUBVOLUME,
     Command,
@@ -29,9 +30,6 @@ from libs.rdsclient.model import Branch, DiskSpec, Features
 
 _SECONDS_PER_GIB = 0.05
 """Adding a disk of 100 GB was reported to take 2 to 5 seconds."""
-
-_ALONE = 60.0
-"""Seconds that no other command shares an exec with."""
 
 SNAPSHOT_FILES = "(^|/)snap-[^/]*[.]of[.][^/]+"
 
@@ -116,7 +114,7 @@ def copy_image(
     conditions = f"({none} = 0) && ({there} > 0) && {has_room(target.pool, room)}"
     command = on_slot(features, slot, f":if ({conditions}) do={{{copy}}}")
     # It may be answered only when it is done, so nothing else is to wait for it in the same exec.
-    return replace(command, seconds=room / GIB * _SECONDS_PER_GIB + _ALONE)
+    return replace(command, seconds=room / GIB * _SECONDS_PER_GIB + ALONE)
 
 
 def remove_disk(

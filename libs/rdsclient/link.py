@@ -101,9 +101,11 @@ class Link:
                 user=self.config.user,
                 epoch=epoch,
             )
-            await self._set(LinkStatus(LinkState.UP, epoch), connection)
             try:
+                await self._set(LinkStatus(LinkState.UP, epoch), connection)
                 await self._until_dead(connection)
+            except Exception:  # a bug must not leave the driver without its device for good
+                log.exception("device connection not watched", device=self.config.address)
             finally:
                 connection.abort()
             log.warning("device connection lost", device=self.config.address)

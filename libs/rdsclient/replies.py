@@ -82,13 +82,23 @@ def parse_disks(text: str, command: Command) -> tuple[FileDisk, ...]:
 
 
 def parse_pool(text: str, command: Command) -> Pool | None:
-    """Read the listing of one pool; None when it is not mounted."""
+    """Read the listing of one pool; None when it is not mounted.
+
+    Raises:
+        GarbledReply: as of `parse_disks`, or there are several.
+    """
     (items,) = listings(text, command)
     return _pool(items)
 
 
 def parse_slot(text: str, command: Command, slot: Slot) -> SlotState:
-    """Read the three listings with which every command on one slot ends."""
+    """Read the listings with which every command on one slot ends.
+
+    They are of disk items, files, pools and, where the release has them, subvolumes.
+
+    Raises:
+        GarbledReply: as of `parse_disks`, or the device lists the slot more than once.
+    """
     items, files, pools, *rest = listings(text, command)
     disks = tuple(_file_disk(item) for item in items)
     own = [disk for disk in disks if disk.slot == slot.text]
@@ -118,19 +128,31 @@ def _path_in(subvolume: Subvolume) -> str:
 
 
 def parse_files(text: str, command: Command) -> tuple[BackingFile, ...]:
-    """Read a listing of files."""
+    """Read a listing of files.
+
+    Raises:
+        GarbledReply: as of `parse_disks`.
+    """
     (files,) = listings(text, command, _file)
     return tuple(files)
 
 
 def parse_inventory(text: str, command: Command) -> tuple[tuple[FileDisk, ...], tuple[Pool, ...]]:
-    """Read a listing of disk items, all of which must be file disks, and one of pools."""
+    """Read a listing of disk items, all of which must be file disks, and one of pools.
+
+    Raises:
+        GarbledReply: as of `parse_disks`.
+    """
     disks, pools = listings(text, command, _file_disk)
     return tuple(disks), _pools(pools)
 
 
 def parse_storage(text: str, command: Command) -> Storage:
-    """Read file disks, files, pools and subvolumes; directories are left out."""
+    """Read file disks, files, pools and subvolumes; directories are left out.
+
+    Raises:
+        GarbledReply: as of `parse_disks`.
+    """
     disks, files, pools, *rest = listings(text, command, _file_disk, _file_or_none)
     return Storage(
         disks=tuple(disks),
@@ -145,7 +167,11 @@ def _file_or_none(item: Item) -> BackingFile | None:
 
 
 def parse_snapshots(text: str, command: Command) -> SlotState:
-    """Read the files and the subvolumes that are snapshots, and the pools."""
+    """Read the files and the subvolumes that are snapshots, and the pools.
+
+    Raises:
+        GarbledReply: as of `parse_disks`.
+    """
     files, pools, *rest = listings(text, command, _file)
     return SlotState(
         Slot("snap"),

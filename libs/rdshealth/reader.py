@@ -58,14 +58,10 @@ class SnmpReader:
             try:
                 return await self._read()
             except (Unreachable, Refused):
-                # What was agreed with an engine that has restarted is worth nothing.
-                self._drop()
                 if not was_agreed:
                     raise
-                return await self._read()
-            except BaseException:
-                self._drop()
-                raise
+            # What was agreed with an engine that has restarted is worth nothing.
+            return await self._read()
 
     async def aclose(self) -> None:
         """Close the socket; who is reading gets Unreachable in the end, as all do from now on."""
@@ -78,6 +74,14 @@ class SnmpReader:
             engine.close_dispatcher()
 
     async def _read(self) -> Hardware:
+        """Read once; where that fails nothing is kept."""
+        try:
+            return await self._try_to_read()
+        except BaseException:
+            self._drop()
+            raise
+
+    async def _try_to_read(self) -> Hardware:
         credentials = await asyncio.to_thread(read_credentials, self._config)
         snmp = await asyncio.to_thread(_library)
         if credentials != self._agreed:

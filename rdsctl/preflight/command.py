@@ -12,7 +12,7 @@ from libs.core.paths import DevicePath
 from libs.rdsclient.config import RdsConfig
 from rdsctl.blocks import Outcome
 from rdsctl.connection import BadSettings
-from rdsctl.failures import Exit
+from rdsctl.exits import Exit
 from rdsctl.preflight.checks import check, settings_for
 from rdsctl.preflight.model import Cluster, Device, Level, Plan
 from rdsctl.preflight.view import document, is_ready, render
@@ -93,7 +93,9 @@ async def _read_device(config: RdsConfig, bases: tuple[DevicePath, ...], limit: 
 
 
 def _lacking(error: ImportError) -> BadSettings:
-    return BadSettings(f"this installation lacks {error.name}", "pip install 'rds-csi[preflight]'")
+    return BadSettings(
+        f"this installation lacks {error.name}", "in a checkout: pip install '.[preflight]'"
+    )
 
 
 def _plan(args: Namespace) -> Plan:

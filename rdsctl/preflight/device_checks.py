@@ -134,8 +134,9 @@ def check_mounting(device: Device, notes: Notes) -> None:
     slots = [slot for slot in device.mounting if is_ours(slot)]
     if slots:
         notes.warn(
-            f"{plural(len(slots), 'disk')} have mount-filesystem=yes, so RouterOS may mount the "
-            "filesystem that a node has mounted over NVMe/TCP; two mounts at once can destroy it",
+            f"{plural(len(slots), 'disk')} {'has' if len(slots) == 1 else 'have'} "
+            "mount-filesystem=yes, so RouterOS may mount the filesystem that a node has mounted "
+            "over NVMe/TCP; two mounts at once can destroy it",
             '/disk/set [find slot="NAME"] mount-filesystem=no, best while no pod uses the volume',
             slots,
         )

@@ -8,7 +8,7 @@ from rdsctl.preflight.device_checks import is_ours
 from rdsctl.preflight.model import Cluster, Device, Level, Plan, Volume
 from rdsctl.preflight.notes import Notes
 from rdsctl.preflight.volumes import prefix_remedy, unmanaged_prefix
-from rdsctl.words import plural
+from rdsctl.words import are, plural
 
 Said = tuple[Level, str, str]
 
@@ -119,8 +119,7 @@ def check_strays(cluster: Cluster, device: Device, notes: Notes) -> None:
     disks = [d.slot for d in device.storage.disks if is_ours(d.slot) and d.slot not in wanted]
     remedy = "nothing is removed by itself: rdsctl orphans lists them after the move"
     if disks:
-        text = "1 disk is" if len(disks) == 1 else f"{len(disks)} disks are"
-        notes.warn(f"{text} of no PersistentVolume", remedy, sorted(disks))
+        notes.warn(f"{are(len(disks), 'disk')} of no PersistentVolume", remedy, sorted(disks))
     images = {file.path: Image.parse(file.path) for file in device.storage.files}
     left = [
         path
@@ -128,7 +127,6 @@ def check_strays(cluster: Cluster, device: Device, notes: Notes) -> None:
         if path not in used and image and not image.origin and is_ours(image.slot.text)
     ]
     if left:
-        text = "1 file is" if len(left) == 1 else f"{len(left)} files are"
-        notes.warn(f"{text} of no disk", remedy, sorted(left))
+        notes.warn(f"{are(len(left), 'file')} of no disk", remedy, sorted(left))
     if not disks and not left:
         notes.ok("nothing on the device would be taken for an orphan")

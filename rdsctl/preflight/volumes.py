@@ -128,7 +128,7 @@ def check_classes(cluster: Cluster, plan: Plan, notes: Notes) -> None:
                 f"add {directory} to --volume-base-paths",
             )
     if notes.end() and cluster.classes:
-        count = plural(len(cluster.classes), "StorageClass").replace("Classs", "Classes")
+        count = plural(len(cluster.classes), "StorageClass", "StorageClasses")
         notes.ok(f"{count}: all parameters are known")
 
 

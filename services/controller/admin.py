@@ -16,6 +16,7 @@ from services.controller.admin_requests import parse_orphan, parse_pair
 from services.controller.ports import Cluster, Monitored
 from services.controller.sites import Site, Sites
 from services.controller.workflow.catalog import Catalog
+from services.controller.workflow.keys import keys_of
 from services.controller.workflow.links import Links
 from services.controller.workflow.repair import Repairer
 from services.controller.workflow.stock import Stocktaker
@@ -57,10 +58,6 @@ class AdminServicer(admin.ControllerAdminBase):
 
     def _of(self, item: VolumeId) -> Repairer:
         return self._parts.repairers[self._parts.sites.of_suffix(item.device).suffix]
-
-    async def _keys(self, volume: VolumeId) -> tuple[str, ...]:
-        machine = await self._parts.cluster.machine_of(volume)
-        return (volume.text, f"of machine {machine}") if machine else (volume.text,)
 
     # Reading
 
@@ -118,7 +115,7 @@ class AdminServicer(admin.ControllerAdminBase):
         pair = parse_pair(message)
         repairer = self._of(pair.volume)
         done = await self._parts.tasks.run(
-            await self._keys(pair.volume),
+            await keys_of(self._parts.cluster, pair.volume),
             lambda: repairer.detach(pair.volume, pair.node, pair.claim),
         )
         answer = answers.render_detached(pair.volume, pair.node, done)
@@ -130,7 +127,7 @@ class AdminServicer(admin.ControllerAdminBase):
         pair = parse_pair(message)
         repairer = self._of(pair.volume)
         done = await self._parts.tasks.run(
-            await self._keys(pair.volume),
+            await keys_of(self._parts.cluster, pair.volume),
             lambda: repairer.fence(pair.volume, pair.node, pair.claim),
         )
         answer = answers.render_fenced(pair.volume, pair.node, done)
@@ -142,7 +139,8 @@ class AdminServicer(admin.ControllerAdminBase):
         pair = parse_pair(message)
         repairer = self._of(pair.volume)
         done = await self._parts.tasks.run(
-            await self._keys(pair.volume), lambda: repairer.unfence(pair.volume, pair.node)
+            await keys_of(self._parts.cluster, pair.volume),
+            lambda: repairer.unfence(pair.volume, pair.node),
         )
         answer = answers.render_unfenced(pair.volume, pair.node, done)
         note(done=answer.summary, security=SecurityEvent.ADMITTED.value)

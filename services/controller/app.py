@@ -1,6 +1,5 @@
 """The composition root: the only place that reads the environment and knows every part."""
 
-import asyncio
 import contextlib
 import os
 import socket
@@ -11,26 +10,23 @@ from functools import partial
 
 import structlog
 
-from libs.core.errors import RdsCsiError
 from libs.core.ids import MANAGED_PREFIXES
 from libs.core.version import __version__
 from libs.csikit.calls import Calls, Observers
 from libs.csikit.counts import CallCounts
-from libs.csikit.identity import IdentityServicer, online_expansion, service
+from libs.csikit.identity import IdentityServicer, plugin_capabilities
 from libs.csikit.keylock import open_keyed_tasks
-from libs.csikit.lifetime import wait_for_signal
+from libs.csikit.lifetime import open_signal
 from libs.csikit.server import open_admin_server, open_server
 from libs.kube.client import open_kube
 from libs.kube.events import open_events
 from libs.ops.calls import AdminCalls, EventsPosted, VolumeOperations
 from libs.ops.certificates import show_certificates
-from libs.ops.hardening import forbid_core_dumps
 from libs.ops.health import Progress
-from libs.ops.logs import configure_logging
-from libs.ops.settings import Program, SettingsError, describe, load
+from libs.ops.running import run_service
+from libs.ops.settings import Program, describe, load
 from libs.ops.telemetry import Telemetry, open_live_settings, open_telemetry
 from libs.rdsclient.client import RdsClient, open_rds
-from protos.gen.csi import v1 as csi
 from services.controller.adapters.cluster import ClusterOptions, open_kube_cluster
 from services.controller.adapters.counts import ControllerCounts
 from services.controller.adapters.device_counts import DeviceCounts
@@ -62,7 +58,6 @@ PROGRAM = Program(
     version=__version__,
 )
 
-_BAD_SETTINGS = 2
 _HEALTH_CACHE = 10.0
 """Seconds for which further scrapes are shown what one has read of the devices."""
 _HEALTH_WAIT = 0.05
@@ -86,8 +81,15 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def open_controller(settings: ControllerSettings) -> AsyncIterator[Running]:
-    """Own a running controller: the connections to the devices, the cluster, the sockets."""
+async def open_controller(
+    settings: ControllerSettings, environ: Mapping[str, str] | None = None
+) -> AsyncIterator[Running]:
+    """Own a running controller: the connections to the devices, the cluster, the sockets.
+
+    Args:
+        settings: the settings.
+        environ: where a pod learns how to reach the cluster.
+    """
     sites = load_sites(settings)
     telemetry = Telemetry()
     telemetry.health.add_readiness("start", progress := Progress())
@@ -99,7 +101,7 @@ async def open_controller(settings: ControllerSettings) -> AsyncIterator[Running
         )
         devices = await stack.enter_async_context(_open_devices(settings, sites, telemetry))
         cluster, registry, witness = await stack.enter_async_context(
-            _open_cluster(settings, telemetry)
+            _open_cluster(settings, environ or {}, telemetry)
         )
         tasks = await stack.enter_async_context(open_keyed_tasks(_UNHEARD_SECONDS))
         links = await stack.enter_async_context(open_links(devices))
@@ -121,23 +123,12 @@ async def open_controller(settings: ControllerSettings) -> AsyncIterator[Running
         services = (
             IdentityServicer(
                 settings.driver_name,
-                _plugin_capabilities(sites),
+                plugin_capabilities(has_topology=sites.have_topology),
                 ready=lambda: any(device.is_ready for _, device in devices),
             ),
             ControllerServicer(CsiParts(sites, units, catalog, cluster, tasks, witness)),
         )
-        operations = VolumeOperations(telemetry.metrics)
-        calls = Calls(observer=Observers(counts, operations))
-        operations.show_in_flight(lambda: calls.in_flight)
-        await stack.enter_async_context(
-            open_server(
-                services,
-                settings.csi_endpoint,
-                calls,
-                drain_seconds=settings.drain_seconds,
-                is_ready=telemetry.health.is_ready,
-            )
-        )
+        await stack.enter_async_context(_serve_csi(settings, services, counts, telemetry))
         progress.done()
         yield Running(admin, shown)
 
@@ -192,11 +183,24 @@ async def _serve_admin(
         yield readiness.address
 
 
-def _plugin_capabilities(sites: Sites) -> tuple[csi.PluginCapability, ...]:
-    kinds = [csi.PluginCapabilityServiceType.CONTROLLER_SERVICE]
-    if sites.have_topology:
-        kinds.append(csi.PluginCapabilityServiceType.VOLUME_ACCESSIBILITY_CONSTRAINTS)
-    return (*(service(kind) for kind in kinds), online_expansion())
+@contextlib.asynccontextmanager
+async def _serve_csi(
+    settings: ControllerSettings,
+    services: tuple[IdentityServicer, ControllerServicer],
+    counts: CallCounts,
+    telemetry: Telemetry,
+) -> AsyncIterator[None]:
+    operations = VolumeOperations(telemetry.metrics)
+    calls = Calls(observer=Observers(counts, operations))
+    operations.show_in_flight(lambda: calls.in_flight)
+    async with open_server(
+        services,
+        settings.csi_endpoint,
+        calls,
+        drain_seconds=settings.drain_seconds,
+        is_ready=telemetry.health.is_ready,
+    ):
+        yield
 
 
 def _say_fencing(site: Site) -> None:
@@ -214,7 +218,7 @@ def _say_fencing(site: Site) -> None:
 
 @contextlib.asynccontextmanager
 async def _open_cluster(
-    settings: ControllerSettings, telemetry: Telemetry
+    settings: ControllerSettings, environ: Mapping[str, str], telemetry: Telemetry
 ) -> AsyncIterator[tuple[Cluster, Registry, Witness]]:
     counts = ControllerCounts(telemetry.metrics)
     if settings.attachments == "memory":
@@ -229,7 +233,7 @@ async def _open_cluster(
         annotate=settings.annotate_volumes,
     )
     async with (
-        open_kube(settings.kubeconfig, os.environ) as kube,
+        open_kube(settings.kubeconfig, environ) as kube,
         open_kube_cluster(kube, options) as cluster,
         contextlib.aclosing(KubeRegistry(kube, settings.driver_name, cluster)) as registry,
         open_events(
@@ -242,35 +246,39 @@ async def _open_cluster(
         yield cluster, registry, Witnesses(counts, SecurityLog(), teller)
 
 
-async def _serve(settings: ControllerSettings, reread: Callable[[], ControllerSettings]) -> None:
-    # From the first moment: as process 1 of a container Python ignores SIGTERM without a handler.
-    told = asyncio.create_task(wait_for_signal())
-    await asyncio.sleep(0)
-    async with open_live_settings(settings, reread), open_controller(settings):
+async def _serve(
+    settings: ControllerSettings,
+    environ: Mapping[str, str],
+    reread: Callable[[], ControllerSettings],
+) -> None:
+    async with (
+        open_signal() as told,
+        open_live_settings(settings, reread),
+        open_controller(settings, environ),
+    ):
         log.info("ending", signal=await told)
+
+
+def _describe(settings: ControllerSettings) -> str:
+    sites = load_sites(settings)
+    return "\n".join(f"# device {site.name}\n{describe(site.settings)}" for site in sites)
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run a controller until it is told to end; return the exit code."""
-    try:
-        read = partial(load, ControllerSettings, argv, environ, PROGRAM)
+    read = partial(load, ControllerSettings, argv, environ, PROGRAM)
+
+    def read_checked() -> tuple[ControllerSettings, bool]:
         settings, only_check = read()
         check_files(settings)
-    except SettingsError as error:
-        sys.stderr.write(f"{PROGRAM.name}: {error}\n")
-        return _BAD_SETTINGS
-    if only_check:
-        for site in load_sites(settings):
-            sys.stdout.write(f"# device {site.name}\n{describe(site.settings)}\n")
-        return 0
-    forbid_core_dumps()
-    configure_logging(settings.log_level, settings.log_format)
-    try:
-        asyncio.run(_serve(settings, lambda: read()[0]))
-    except RdsCsiError as error:
-        log.error("cannot start", error=error.message, detail=error.detail)  # noqa: TRY400 (a sentence, not a trace)
-        return 1
-    return 0
+        return settings, only_check
+
+    return run_service(
+        PROGRAM,
+        read_checked,
+        lambda settings: _serve(settings, environ, lambda: read()[0]),
+        _describe,
+    )
 
 
 def main() -> None:

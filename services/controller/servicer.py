@@ -22,6 +22,7 @@ from services.controller.requests import parameters, snapshots, volumes
 from services.controller.sites import Site, Sites
 from services.controller.workflow.attach import Attacher
 from services.controller.workflow.catalog import Catalog
+from services.controller.workflow.keys import keys_of
 from services.controller.workflow.volumes import Volumes
 
 _Rpc = csi.ControllerServiceCapabilityRpcType
@@ -193,7 +194,7 @@ class ControllerServicer(csi.ControllerBase):
         """Let a node use a volume."""
         site, wanted = volumes.parse_publish(message, self._sites)
         unit = self._units[site.suffix]
-        keys = await self._keys(wanted.volume)
+        keys = await keys_of(self._cluster, wanted.volume)
         disk, changed = await self._tasks.run(keys, lambda: unit.attacher.publish(wanted))
         return csi.ControllerPublishVolumeResponse(
             publish_context=answers.render_publish_context(disk, wanted, changed)
@@ -208,14 +209,9 @@ class ControllerServicer(csi.ControllerBase):
         if not self._sites.has(volume.device):
             return csi.ControllerUnpublishVolumeResponse()  # nobody is on a device that is not ours
         unit = self._of(volume)
-        keys = await self._keys(volume)
+        keys = await keys_of(self._cluster, volume)
         await self._tasks.run(keys, lambda: unit.attacher.unpublish(volume, node))
         return csi.ControllerUnpublishVolumeResponse()
-
-    async def _keys(self, volume: VolumeId) -> tuple[str, ...]:
-        """Return what must not be in hand twice: the volume, and the machine that uses it."""
-        machine = await self._cluster.machine_of(volume)
-        return (volume.text, f"of machine {machine}") if machine else (volume.text,)
 
     # Reading
 

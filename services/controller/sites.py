@@ -146,7 +146,7 @@ class Sites:
             )
         return candidates[0]
 
-    def _named(self, parameters: Mapping[str, str]) -> "list[Site]":
+    def _named(self, parameters: Mapping[str, str]) -> list[Site]:
         sites = list(self._by_suffix.values())
         if name := parameters.get("rds", ""):
             sites = [site for site in sites if site.name == name]
@@ -168,7 +168,7 @@ class Sites:
         return sites
 
 
-def _admitted(site: Site, requisite: "list[Segments]") -> bool:
+def _admitted(site: Site, requisite: list[Segments]) -> bool:
     return not requisite or any(site.is_reached_from(segments) for segments in requisite)
 
 

@@ -1,7 +1,6 @@
 """What the settings name: the devices and the files, checked before anything is started."""
 
-from pathlib import Path
-
+from libs.ops.running import unreadable
 from libs.ops.settings import SettingsError
 from libs.rdsclient.batch import BatchLimits
 from libs.rdsclient.config import RdsConfig
@@ -77,16 +76,6 @@ def check_files(settings: ControllerSettings) -> None:
             "--rds-snmp-auth-file": own.rds_snmp_auth_file,
             "--rds-snmp-privacy-file": own.rds_snmp_privacy_file,
         }
-        problems |= {
-            p: None for flag, path in files.items() if path and (p := _problem(flag, path))
-        }
+        problems |= dict.fromkeys(unreadable(files))
     if problems:
         raise SettingsError(list(problems))
-
-
-def _problem(flag: str, path: Path) -> str:
-    try:
-        path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        return f"{flag}: {path} cannot be read: {error}"
-    return ""

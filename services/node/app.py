@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
+from itertools import chain, repeat
 
 import structlog
 
@@ -14,30 +14,26 @@ from libs.core.errors import RdsCsiError
 from libs.core.ids import Nqn
 from libs.core.version import __version__
 from libs.csikit.calls import Calls
-from libs.csikit.identity import IdentityServicer, online_expansion, service
+from libs.csikit.identity import IdentityServicer, plugin_capabilities
 from libs.csikit.keylock import open_keyed_tasks
-from libs.csikit.lifetime import wait_for_signal
+from libs.csikit.lifetime import open_signal
 from libs.csikit.server import open_server
 from libs.kube.client import open_kube
 from libs.nvmeof.fabrics import open_fabrics
 from libs.nvmeof.fabrics_run import Limits
 from libs.nvmeof.hostid import ensure_identity, read_boot_id
-from libs.nvmeof.mounter import Mounter, node_number
-from libs.nvmeof.mountinfo import Mount
+from libs.nvmeof.mounter import Mounter
 from libs.nvmeof.offload import Offload
-from libs.nvmeof.usage import Subject, read_users
-from libs.nvmeof.usage_proc import list_hidden
 from libs.ops.calls import EventsPosted, VolumeOperations
-from libs.ops.hardening import forbid_core_dumps
 from libs.ops.health import Progress
-from libs.ops.logs import configure_logging
-from libs.ops.settings import Program, SettingsError, describe, load
+from libs.ops.running import run_service
+from libs.ops.settings import Program, SettingsError, load
 from libs.ops.telemetry import Telemetry, open_live_settings, open_telemetry
-from protos.gen.csi import v1 as csi
 from services.node.adapters.cluster import NoCluster, open_kube_cluster
 from services.node.adapters.counts import NodeCounts
 from services.node.adapters.loop import LoopFabrics
 from services.node.adapters.records import open_records
+from services.node.adapters.users import find_users, find_visible_users
 from services.node.config import NodeSettings
 from services.node.ports import Cluster, Fabrics
 from services.node.servicer import NodeServicer
@@ -55,11 +51,11 @@ PROGRAM = Program(
     version=__version__,
 )
 
-_BAD_SETTINGS = 2
 _UNHEARD_SECONDS = 10.0
 """How long changes whose callers have left may go on at shut-down; the record says what is."""
 
-_ANNOUNCE_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+"""Seconds between two tries to tell the cluster something; the last one for ever."""
 
 
 @contextlib.asynccontextmanager
@@ -127,7 +123,11 @@ async def _serve_calls(
     health = Health(desk, guard, tasks)
     await stack.enter_async_context(open_health(health, settings.health_seconds))
     services = (
-        IdentityServicer(settings.driver_name, _plugin_capabilities(settings), ready=lambda: True),
+        IdentityServicer(
+            settings.driver_name,
+            plugin_capabilities(has_topology=bool(settings.topology)),
+            ready=lambda: True,
+        ),
         NodeServicer(
             node=settings.node_id,
             topology=dict(settings.topology),
@@ -152,31 +152,6 @@ async def _serve_calls(
             is_ready=telemetry.health.is_ready,
         )
     )
-
-
-def find_users(mount: Mount, paths: Sequence[str]) -> Sequence[str]:
-    """Return in words what uses the device of a mount, beside our own mounts at these paths."""
-    users = read_users(_subject(mount, paths))
-    return [str(user) for user in users if not user.propagates]
-
-
-def find_visible_users(mount: Mount, paths: Sequence[str]) -> Sequence[str]:
-    """Do the same where not every process may be looked at, as on a developer's machine."""
-    users = read_users(_subject(mount, paths), leave_out=list_hidden())
-    return [str(user) for user in users if not user.propagates]
-
-
-def _subject(mount: Mount, paths: Sequence[str]) -> Subject:
-    # A filesystem that makes up its number, as Btrfs, has the device's own beside it.
-    numbers = {mount.device, node_number(Path(mount.source)) or mount.device}
-    return Subject(frozenset(numbers), mount.source, frozenset(paths))
-
-
-def _plugin_capabilities(settings: NodeSettings) -> tuple[csi.PluginCapability, ...]:
-    kinds = [csi.PluginCapabilityServiceType.CONTROLLER_SERVICE]
-    if settings.topology:
-        kinds.append(csi.PluginCapabilityServiceType.VOLUME_ACCESSIBILITY_CONSTRAINTS)
-    return (*(service(kind) for kind in kinds), online_expansion())
 
 
 @contextlib.asynccontextmanager
@@ -216,15 +191,15 @@ async def _announce(cluster: Cluster, host_nqn: Nqn) -> bool:
 
 async def _insist(trouble: str, do: Callable[[], Awaitable[bool]]) -> None:
     """Do something until it is done, however long the cluster does not answer."""
-    attempt = 0
-    while True:
+    for pause in chain(_PAUSES, repeat(_PAUSES[-1])):
         try:
             if await do():
                 return
         except RdsCsiError as error:
             log.warning(trouble, why=error.message, detail=error.detail)
-        await asyncio.sleep(_ANNOUNCE_PAUSES[min(attempt, len(_ANNOUNCE_PAUSES) - 1)])
-        attempt += 1
+        except Exception:  # a bug must not end it unnoticed
+            log.exception(trouble)
+        await asyncio.sleep(pause)
 
 
 async def _end(task: "asyncio.Task[None]") -> None:
@@ -251,33 +226,26 @@ def check_directories(settings: NodeSettings) -> None:
 async def _serve(
     settings: NodeSettings, environ: Mapping[str, str], reread: Callable[[], NodeSettings]
 ) -> None:
-    # From the first moment: as process 1 of a container Python ignores SIGTERM without a handler.
-    told = asyncio.create_task(wait_for_signal())
-    await asyncio.sleep(0)
-    async with open_live_settings(settings, reread), open_node(settings, environ=environ):
+    async with (
+        open_signal() as told,
+        open_live_settings(settings, reread),
+        open_node(settings, environ=environ),
+    ):
         log.info("ending", signal=await told)
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run a node plugin until it is told to end; return the exit code."""
-    try:
-        read = partial(load, NodeSettings, argv, environ, PROGRAM)
+    read = partial(load, NodeSettings, argv, environ, PROGRAM)
+
+    def read_checked() -> tuple[NodeSettings, bool]:
         settings, only_check = read()
         check_directories(settings)
-    except SettingsError as error:
-        sys.stderr.write(f"{PROGRAM.name}: {error}\n")
-        return _BAD_SETTINGS
-    if only_check:
-        sys.stdout.write(f"{describe(settings)}\n")
-        return 0
-    forbid_core_dumps()
-    configure_logging(settings.log_level, settings.log_format)
-    try:
-        asyncio.run(_serve(settings, environ, lambda: read()[0]))
-    except RdsCsiError as error:
-        log.error("cannot start", error=error.message, detail=error.detail)  # noqa: TRY400 (a sentence, not a trace)
-        return 1
-    return 0
+        return settings, only_check
+
+    return run_service(
+        PROGRAM, read_checked, lambda settings: _serve(settings, environ, lambda: read()[0])
+    )
 
 
 def main() -> None:

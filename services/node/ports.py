@@ -31,10 +31,20 @@ class Fabrics(Protocol):
         """
 
     async def find(self, nqn: Nqn) -> Connection | None:
-        """Return what the host has of a subsystem; None if it is not connected."""
+        """Return what the host has of a subsystem; None if it is not connected.
+
+        Raises:
+            HostHangs: the kernel did not answer in time.
+            Unreachable: it cannot be read.
+        """
 
     async def list_connections(self) -> Sequence[Connection]:
-        """Return all connections to managed subsystems."""
+        """Return all connections to managed subsystems.
+
+        Raises:
+            HostHangs: the kernel did not answer in time.
+            Unreachable: they cannot be read.
+        """
 
     async def rescan(self, nqn: Nqn) -> None:
         """Have the kernel look at the size of a subsystem's device anew; it shows a while later.
@@ -154,10 +164,18 @@ class Keep(Protocol):
         """
 
     async def was_formatted(self, volume: VolumeId) -> str:
-        """Return what was written when this node formatted a volume; nothing if it did not."""
+        """Return what was written when this node formatted a volume; nothing if it did not.
+
+        Raises:
+            Refused: it cannot be read.
+        """
 
     async def mark_formatted(self, volume: VolumeId, text: str) -> None:
-        """Keep for good that this node formatted a volume."""
+        """Keep for good that this node formatted a volume.
+
+        Raises:
+            Refused: it cannot be written.
+        """
 
 
 class Counts(Protocol):

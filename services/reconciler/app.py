@@ -8,15 +8,13 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import structlog
 
-from libs.core.errors import RdsCsiError
 from libs.core.version import __version__
 from libs.csikit.calls import Calls
 from libs.csikit.channel import open_admin_channel
-from libs.csikit.lifetime import wait_for_signal
+from libs.csikit.lifetime import open_signal
 from libs.csikit.server import open_admin_server
 from libs.kube.client import KubeClient, open_kube
 from libs.kube.events import open_events
@@ -24,10 +22,9 @@ from libs.kube.lease import Election, open_election
 from libs.kube.leasing import LeaseOptions
 from libs.ops.calls import AdminCalls
 from libs.ops.certificates import show_certificates
-from libs.ops.hardening import forbid_core_dumps
 from libs.ops.health import Progress
-from libs.ops.logs import configure_logging
-from libs.ops.settings import Program, SettingsError, describe, load
+from libs.ops.running import run_service
+from libs.ops.settings import Program, load
 from libs.ops.telemetry import Telemetry, open_live_settings, open_telemetry
 from services.reconciler.adapters.clock import SteadyClock
 from services.reconciler.adapters.cluster import KubeCluster, open_kube_cluster
@@ -61,7 +58,6 @@ PROGRAM = Program(
     version=__version__,
 )
 
-_BAD_SETTINGS = 2
 _TOUCH_SECONDS = 5.0
 """How often the memory is saved at most while something is waited for."""
 
@@ -108,8 +104,9 @@ async def open_reconciler(
         [settings.admin.authority, settings.controller_tls_ca],
     )
     async with contextlib.AsyncExitStack() as stack:
-        host = environ.get("HOSTNAME") or socket.gethostname()
-        shown = await stack.enter_async_context(open_telemetry(telemetry, settings, PROGRAM, host))
+        shown = await stack.enter_async_context(
+            open_telemetry(telemetry, settings, PROGRAM, _host(environ))
+        )
         counts = ReconcilerCounts(telemetry.metrics)
         outside = await _open_outside(stack, settings, environ, counts)
         parts = await _open_inside(stack, settings, outside, counts)
@@ -129,6 +126,11 @@ async def open_reconciler(
         yield Running(parts.identity, parts.board.wait_shown, admin, shown)
 
 
+def _host(environ: Mapping[str, str]) -> str:
+    """Return the name of the pod, or of the machine outside of one."""
+    return environ.get("HOSTNAME") or socket.gethostname()
+
+
 def _is_paused(parts: Parts) -> bool:
     memory = parts.recall.known
     return bool(memory and memory.paused and memory.paused.holds(parts.clock.now()))
@@ -140,8 +142,7 @@ async def _open_outside(
     environ: Mapping[str, str],
     counts: ReconcilerCounts,
 ) -> _Outside:
-    clock = SteadyClock()
-    host = environ.get("HOSTNAME") or socket.gethostname()
+    clock, host = SteadyClock(), _host(environ)
     options = LeaseOptions(
         namespace=settings.namespace,
         name=settings.lease_name,
@@ -180,9 +181,9 @@ async def _open_inside(
     allowance = settings.lease_seconds + 2 * _TOUCH_SECONDS
     recall = Recall(store, clock, election.check, allowance)
     backoff = Backoff(settings.backoff_first, settings.backoff_longest)
-    lookout = Lookout(outside.controller, outside.cluster, clock, settings.rules)
-    triggers, board = Triggers(clock), Board()
     controller, cluster = outside.controller, outside.cluster
+    lookout = Lookout(controller, cluster, clock, settings.rules)
+    triggers, board = Triggers(clock), Board()
     herald = Herald(cluster, counts)
     hands = Hands(controller, cluster, recall, backoff, clock, counts, herald, election.check)
     actor = Actor(hands, settings.actions_at_once, lambda: triggers.put(Trigger.ATTACHMENT))
@@ -199,7 +200,7 @@ async def _open_inside(
         observer=counts,
         triggers=triggers,
         herald=herald,
-        times_reached=lambda: outside.controller.state.times,
+        times_reached=lambda: controller.state.times,
     )
     times = Times(settings.interval, _TOUCH_SECONDS)
     leading = await stack.enter_async_context(open_leading(works, times))
@@ -214,11 +215,11 @@ async def _open_inside(
         recall=recall,
         actor=actor,
         backoff=backoff,
-        cluster=outside.cluster,
-        explainer=outside.controller,
-        lister=Lister(outside.cluster, outside.controller, board, clock),
-        controller=outside.controller.state,
-        watches=outside.cluster.states,
+        cluster=cluster,
+        explainer=controller,
+        lister=Lister(cluster, controller, board, clock),
+        controller=controller.state,
+        watches=cluster.states,
         clock=clock,
         orphans_dry_run=settings.orphans_dry_run,
     )
@@ -250,43 +251,26 @@ async def _serve(
     environ: Mapping[str, str],
     reread: Callable[[], ReconcilerSettings],
 ) -> None:
-    # From the first moment: as process 1 of a container Python ignores SIGTERM without a handler.
-    told = asyncio.create_task(wait_for_signal())
-    await asyncio.sleep(0)
-    settle(collect=True)
-    async with (
-        open_live_settings(settings, reread),
-        open_reconciler(settings, environ) as running,
-    ):
-        looked = asyncio.ensure_future(running.looked())
-        try:
-            await asyncio.wait((told, looked), return_when=asyncio.FIRST_COMPLETED)
-            settle()
-            log.info("ending", signal=await told)
-        finally:
-            looked.cancel()
+    async with open_signal() as told, open_live_settings(settings, reread):
+        settle(collect=True)
+        async with open_reconciler(settings, environ) as running:
+            looked = asyncio.ensure_future(running.looked())
+            try:
+                await asyncio.wait((told, looked), return_when=asyncio.FIRST_COMPLETED)
+                settle()
+                log.info("ending", signal=await told)
+            finally:
+                looked.cancel()
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run a reconciler until it is told to end; return the exit code."""
-    try:
-        read = partial(load, ReconcilerSettings, argv, environ, PROGRAM)
-        settings, only_check = read()
-        settings = complete(settings)
-    except SettingsError as error:
-        sys.stderr.write(f"{PROGRAM.name}: {error}\n")
-        return _BAD_SETTINGS
-    if only_check:
-        sys.stdout.write(f"{describe(settings)}\n")
-        return 0
-    forbid_core_dumps()
-    configure_logging(settings.log_level, settings.log_format)
-    try:
-        asyncio.run(_serve(settings, environ, lambda: complete(read()[0])))
-    except RdsCsiError as error:
-        log.error("cannot start", error=error.message, detail=error.detail)  # noqa: TRY400 (a sentence, not a trace)
-        return 1
-    return 0
+
+    def read() -> tuple[ReconcilerSettings, bool]:
+        settings, only_check = load(ReconcilerSettings, argv, environ, PROGRAM)
+        return complete(settings), only_check
+
+    return run_service(PROGRAM, read, lambda settings: _serve(settings, environ, lambda: read()[0]))
 
 
 def main() -> None:

@@ -36,7 +36,7 @@ class DeviceLink:
 
 @dataclass(frozen=True, slots=True)
 class ClusterView:
-    """What there is in the cluster; the fields are those of `model.Seen`."""
+    """What there is in the cluster; the fields are those of `inventory.Seen`."""
 
     nodes: Listing[Node]
     attachments: Listing[VolumeAttachment]

@@ -243,7 +243,7 @@ def plan_admit(
     if disk.export is None:
         return (ExportDisk(slot),)  # the device stopped between the two halves of a cut
     admitted = disk.export.allowed_host
-    others = [host for host in admitted.split(",") if host not in {NOBODY, node.host_nqn, ""}]
+    others = [host for host in admitted.split(",") if host not in {NOBODY, ""}]
     if node.host_nqn and node.host_nqn in admitted.split(","):
         return ()
     hosts = render_hosts([*(Node(f"host {host}", host) for host in others), node], mode)

@@ -136,7 +136,7 @@ class Volumes:
         return await self._copy(plan, id_, seen, _Made(self._unchecked, made))
 
     async def _copy(
-        self, plan: Plan, source: VolumeId, seen: SlotState, made: "_Made"
+        self, plan: Plan, source: VolumeId, seen: SlotState, made: _Made
     ) -> SlotState | None:
         """Carry out a plan that may copy a volume's file.
 

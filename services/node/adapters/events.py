@@ -11,6 +11,7 @@ import structlog
 from libs.core.errors import Unreachable
 from libs.core.ids import VolumeId
 from libs.kube.answers import Object
+from libs.kube.attachments import references_of
 from libs.kube.backlog import Backlog, open_backlog
 from libs.kube.correlate import Reference
 from libs.kube.events import Events
@@ -29,25 +30,6 @@ _KNOWN_SECONDS = 600.0
 
 _MOST_KNOWN = 500
 """Volumes of which that is remembered; a node has fewer."""
-
-
-def references_of(item: Object) -> tuple[Reference, ...]:
-    """Return a PersistentVolume and the claim that it is bound to, if there is one."""
-    metadata = item["metadata"]
-    volume = Reference(
-        "v1", "PersistentVolume", metadata["name"], uid=str(metadata.get("uid") or "")
-    )
-    claim = (item.get("spec") or {}).get("claimRef") or {}
-    if not claim.get("name") or not claim.get("namespace"):
-        return (volume,)
-    bound = Reference(
-        "v1",
-        "PersistentVolumeClaim",
-        claim["name"],
-        namespace=claim["namespace"],
-        uid=str(claim.get("uid") or ""),
-    )
-    return volume, bound
 
 
 @dataclass(frozen=True, slots=True)

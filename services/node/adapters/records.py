@@ -66,7 +66,11 @@ class Records:
             del self._known[volume]
 
     async def was_formatted(self, volume: VolumeId) -> str:
-        """Return what was written when this node formatted a volume; nothing if it did not."""
+        """Return what was written when this node formatted a volume; nothing if it did not.
+
+        Raises:
+            Refused: it cannot be read; the volume must not be formatted then.
+        """
         try:
             return await asyncio.to_thread((self._formatted / volume.text).read_text)
         except FileNotFoundError:

@@ -33,7 +33,9 @@ log = structlog.get_logger(__name__)
 _MOST_STEPS = 24
 """More steps than any volume needs, but for one with very many publications."""
 
-_ERASE_SECONDS = 30.0
+_HOST_SECONDS = 30.0
+"""How long this host may take for one thing that it does, or says, about a device."""
+
 _RESCAN_SECONDS = 5.0
 """How long a device may take to show the size that the controller published."""
 
@@ -136,7 +138,7 @@ class Convergence:
                 await self._look(device)
             case steps.Erase(uuid):
                 await desk.offload.run(
-                    use.nqn.text, lambda: erase_unfinished(device, uuid), limit=_ERASE_SECONDS
+                    use.nqn.text, lambda: erase_unfinished(device, uuid), limit=_HOST_SECONDS
                 )
                 self._done = replace(self._done, probe=None)
             case steps.Format():
@@ -156,7 +158,7 @@ class Convergence:
         """Find out what is on the device, and be certain that it was this volume's meanwhile."""
         desk, nqn = self._desk, self._record.use.nqn
         self._let_go()
-        self._hold = await desk.offload.run(nqn.text, lambda: Hold(device), limit=_ERASE_SECONDS)
+        self._hold = await desk.offload.run(nqn.text, lambda: Hold(device), limit=_HOST_SECONDS)
         found, claimed = await look(desk, self._record, device)
         connection = await desk.fabrics.find(nqn)
         if connection is None or usable_device(connection) != device:
@@ -186,7 +188,7 @@ class Convergence:
             set_read_only(device, read_only=read_only)
             make_node(path, device.number, mode)
 
-        await self._desk.offload.run(publication.path, make, limit=_ERASE_SECONDS)
+        await self._desk.offload.run(publication.path, make, limit=_HOST_SECONDS)
 
     async def _connect(self) -> None:
         use, desk = self._record.use, self._desk
@@ -212,10 +214,10 @@ class Convergence:
         mounting = self._desk.mounter.mount(device, use.staging, use.fs_type, options)
         await self._mount("mount", mounting)
 
-    async def _mount(self, operation: str, mounting: object) -> None:
+    async def _mount(self, operation: str, mounting: Awaitable[object]) -> None:
         ok = False
         try:
-            await mounting  # type: ignore[misc] # a coroutine of the mounter
+            await mounting
             ok = True
         finally:
             self._desk.counts.mounted(operation, ok=ok)
@@ -225,7 +227,7 @@ class Convergence:
         desk = self._desk
         log.warning("stale mount", volume=self._record.volume.text, at=step.paths, why=step.reason)
         users = await desk.offload.run(
-            step.mount.point, lambda: desk.find_users(step.mount, step.paths), limit=_ERASE_SECONDS
+            step.mount.point, lambda: desk.find_users(step.mount, step.paths), limit=_HOST_SECONDS
         )
         if users:
             raise DeviceInUse(
@@ -249,7 +251,7 @@ class Convergence:
         old = BlockDevice(str(path), number, 0)
         try:
             held = await self._desk.offload.run(
-                old.path, lambda: is_claimed(old), limit=_ERASE_SECONDS
+                old.path, lambda: is_claimed(old), limit=_HOST_SECONDS
             )
         except NoDevice:
             return  # the name has gone with the device

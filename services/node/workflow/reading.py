@@ -22,7 +22,7 @@ _STAT_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """How much there is of something.
+    """How much there is of something: bytes, or inodes.
 
     Attributes:
         total: all of it.

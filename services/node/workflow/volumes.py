@@ -59,7 +59,7 @@ class Volumes:
         self._check_place(use.volume, use.staging)
         held = await self._attachment(use.volume)
         known = await self._still_true(use, held)
-        began_bare = known is None or not (known.publications or await self._is_mounted(known))
+        began_bare = known is None or not (known.publications or await self._is_there(known.use))
         if secret is not None:
             self._desk.secrets[use.volume] = secret
         record = replace(
@@ -99,7 +99,7 @@ class Volumes:
             return Record(known.use, known.begun)
         if known.use.agrees_with(use):
             return known
-        if known.publications or await self._is_mounted(known):
+        if known.publications or await self._is_there(known.use):
             raise Conflict(
                 f"volume {use.volume} is staged at {known.use.staging} already, in another way"
             )
@@ -268,10 +268,8 @@ class Volumes:
             )
         return True
 
-    async def _is_mounted(self, record: Record) -> bool:
-        return await self._is_there(record.use)
-
     async def _is_there(self, use: Use) -> bool:
+        """Whether a volume is mounted at its staging path; a raw block device, connected."""
         if use.is_block:
             return await self._desk.fabrics.find(use.nqn) is not None
         return (await self._desk.mounter.read_table()).at(use.staging) is not None

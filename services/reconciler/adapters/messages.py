@@ -15,12 +15,7 @@ from services.reconciler.model import (
 )
 from services.reconciler.ports import DeviceLink
 
-ITEM_KINDS = {
-    ItemKind.VOLUME: admin.ItemKind.VOLUME,
-    ItemKind.SNAPSHOT: admin.ItemKind.SNAPSHOT,
-    ItemKind.FILE: admin.ItemKind.FILE,
-    ItemKind.SUBVOLUME: admin.ItemKind.SUBVOLUME,
-}
+ITEM_KINDS = {kind: admin.ItemKind[kind.name] for kind in ItemKind}
 _KINDS = {message: kind for kind, message in ITEM_KINDS.items()}
 # What a later controller says, and this does not know, counts as what nothing is done about.
 _HALVES = {admin.HalfState[half.name]: half for half in HalfState}

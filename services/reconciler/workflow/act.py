@@ -1,6 +1,7 @@
 """Doing what was decided: each action by itself, and only while what it rests on still holds."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -208,4 +209,8 @@ class Actor:
             await hands.cluster.tell(finding, action, outcome.error)
 
 
-_LEVELS = {OutcomeState.DONE: 20, OutcomeState.DROPPED: 20, OutcomeState.FAILED: 30}
+_LEVELS = {
+    OutcomeState.DONE: logging.INFO,
+    OutcomeState.DROPPED: logging.INFO,
+    OutcomeState.FAILED: logging.WARNING,
+}

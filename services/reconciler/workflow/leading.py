@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -46,15 +46,6 @@ class Election(Protocol):
         """Wait until this process leads; the block is cancelled when it does not any more."""
 
 
-@dataclass(slots=True)
-class Ask:
-    """Somebody wants a pass, and waits for it."""
-
-    done: "asyncio.Future[PassRecord]" = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Times:
     """Seconds between two full passes, and between two saves of what is waited for."""
@@ -89,7 +80,8 @@ class Leading:
         self._works = works
         self._times = times
         self._full = Triggers(works.clock)
-        self._asks: list[Ask] = []
+        self._asked: list[asyncio.Future[PassRecord]] = []
+        """Of those who want a pass, and wait for it."""
         self.next_full: float | None = None
 
     # Asking
@@ -102,14 +94,13 @@ class Leading:
         """
         if not self._works.election.is_leading:
             raise NotLeader("this process does not lead")
-        ask = Ask()
-        self._asks.append(ask)
+        done: asyncio.Future[PassRecord] = asyncio.get_running_loop().create_future()
+        self._asked.append(done)
         self._full.put(Trigger.REQUEST)
         try:
-            return await ask.done
+            return await done
         finally:
-            with contextlib.suppress(ValueError):
-                self._asks.remove(ask)
+            self._asked.remove(done)
 
     async def rehearse(self) -> PassRecord:
         """Say what a pass would do now.
@@ -173,12 +164,12 @@ class Leading:
             works.recall.forget()
             works.herald.end()
             self.next_full = None
-            self._refuse_asks()
+            self._refuse_asked()
 
-    def _refuse_asks(self) -> None:
-        for ask in self._asks:
-            if not ask.done.done():
-                ask.done.set_exception(Unreachable("this process does not lead any more"))
+    def _refuse_asked(self) -> None:
+        for done in self._asked:
+            if not done.done():
+                done.set_exception(Unreachable("this process does not lead any more"))
 
     async def _run_quick(self) -> None:
         works = self._works
@@ -224,14 +215,14 @@ class Leading:
         while True:
             cause = await self._full.take(None if is_first else self.next_full)
             is_first = False
-            asks = list(self._asks)
+            asked = list(self._asked)
             began = works.clock.now()
             self.next_full = began + self._times.interval
             survey = await works.lookout.survey()
             record = await works.passes.run(_trigger_of(cause), survey, began)
-            for ask in asks:
-                if not ask.done.done():
-                    ask.done.set_result(record)
+            for done in asked:
+                if not done.done():
+                    done.set_result(record)
             await asyncio.sleep(_SHORTEST_SECONDS)
 
     # Events

@@ -1,9 +1,9 @@
 """Looking at everything, or only at what is quickly seen, and deciding."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from services.reconciler.findings import Action, ActionKind, Decision, FindingKind
+from services.reconciler.findings import ActionKind, Decision, FindingKind
 from services.reconciler.inventory import Seen
 from services.reconciler.memory import Memory
 from services.reconciler.model import DeviceListing, Listing
@@ -13,19 +13,6 @@ from services.reconciler.rules import Rules
 
 _NOT_LISTED = "they are not listed in a pass for an event"
 _UNREADABLE = f"{FindingKind.UNREADABLE.value}-"
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What a look comes to.
-
-    Attributes:
-        decision: what is decided; of a quick look, without what it cannot tell.
-        actions: what is to be done now.
-    """
-
-    decision: Decision
-    actions: tuple[Action, ...]
 
 
 class Lookout:
@@ -75,8 +62,11 @@ class Lookout:
             views=views,
         )
 
-    async def judge(self, seen: Seen, memory: Memory) -> Judged:
-        """Decide from what was seen; others have their turn meanwhile."""
+    async def judge(self, seen: Seen, memory: Memory) -> Decision:
+        """Decide from what was seen; others have their turn meanwhile.
+
+        What a quick look cannot tell is left out.
+        """
         decision = None
         for step in decide_steps(seen, memory, self._rules, self._clock.now()):
             decision = step
@@ -86,7 +76,7 @@ class Lookout:
             raise AssertionError("the last step is the decision")
         if seen.devices.error == _NOT_LISTED:
             decision = _without_devices(decision, memory)
-        return Judged(decision, decision.actions)
+        return decision
 
 
 def _without_devices(decision: Decision, memory: Memory) -> Decision:

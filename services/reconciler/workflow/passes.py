@@ -1,6 +1,7 @@
 """A pass: look, decide, remember, act, and look again until nothing is left to do at once."""
 
 import asyncio
+import logging
 from dataclasses import dataclass
 
 import structlog
@@ -15,7 +16,7 @@ from services.reconciler.workflow.act import Actor
 from services.reconciler.workflow.backoff import Backoff
 from services.reconciler.workflow.board import Board
 from services.reconciler.workflow.herald import Herald
-from services.reconciler.workflow.looking import Judged, Lookout
+from services.reconciler.workflow.looking import Lookout
 from services.reconciler.workflow.recall import Recall
 from services.reconciler.workflow.records import (
     Observer,
@@ -36,6 +37,9 @@ _AGAIN_SECONDS = 5.0
 
 _PATIENCE_SECONDS = 3.0
 """How long a look waits for the actions of the one before; those that take longer go on."""
+
+_ILL = frozenset({PassResult.FAILED, PassResult.STOPPED})
+"""Results that the log warns of."""
 
 
 @dataclass(slots=True)
@@ -118,45 +122,45 @@ class Passes:
 
     async def _rounds(self, record: PassRecord, survey: Seen | None) -> None:
         parts = self._parts
-        last = None
+        first = None  # the one in which everything was looked at: the pass is told by it
         for _ in range(_MOST_ROUNDS):
             seen = survey or await parts.lookout.glance()
             survey = None
-            judged = await self._decide(seen)
+            decision = await self._decide(seen)
             await parts.herald.looked(seen.attachments)
-            last = _merge(last, judged.decision)
-            outcomes = await self._act(record, judged)
+            first = first or decision
+            outcomes = await self._act(record, decision)
             if outcomes:
-                await self._show(judged)
+                await self._show(decision)
             if not any(outcome.state is OutcomeState.DONE for outcome in outcomes):
                 break
-        if last is not None:
-            self._conclude(record, last)
+        if first is not None:
+            self._conclude(record, first)
 
-    async def _decide(self, seen: Seen) -> Judged:
+    async def _decide(self, seen: Seen) -> Decision:
         """Decide, and remember what was decided, before anything is done about it."""
         parts = self._parts
         while True:
             memory = await parts.recall.read()
-            judged = await parts.lookout.judge(seen, memory)
+            decision = await parts.lookout.judge(seen, memory)
             try:
-                if await parts.recall.replace(memory, judged.decision.memory):
+                if await parts.recall.replace(memory, decision.memory):
                     break
             except InUse:
                 log.warning("memory changed by somebody else; deciding anew")
-        await parts.herald.found(judged.decision.found)
-        return judged
+        await parts.herald.found(decision.found)
+        return decision
 
-    async def _act(self, record: PassRecord, judged: Judged) -> list[Outcome]:
-        parts, decision = self._parts, judged.decision
-        parts.backoff.keep({action.key for action in judged.actions})
-        await self._show(judged)
+    async def _act(self, record: PassRecord, decision: Decision) -> list[Outcome]:
+        parts = self._parts
+        parts.backoff.keep({action.key for action in decision.actions})
+        await self._show(decision)
         record.findings = max(record.findings, len(decision.findings))
-        record.planned += len(judged.actions)
+        record.planned += len(decision.actions)
         findings = {finding.id: finding for finding in decision.findings}
-        outcomes = await parts.actor.perform(judged.actions, findings, _PATIENCE_SECONDS)
+        outcomes = await parts.actor.perform(decision.actions, findings, _PATIENCE_SECONDS)
         record.outcomes += outcomes
-        if judged.actions:
+        if decision.actions:
             self._acted_at = parts.clock.now()
         self.next = Next(decision.next_due, self._retry_at(decision))
         return outcomes
@@ -173,8 +177,8 @@ class Passes:
         again = parts.clock.now() + _AGAIN_SECONDS
         return min(at, again) if at is not None else again
 
-    async def _show(self, judged: Judged) -> None:
-        parts, decision = self._parts, judged.decision
+    async def _show(self, decision: Decision) -> None:
+        parts = self._parts
         now = parts.clock.now()
         unjudged = decision.memory.first_seen
         await parts.board.publish(decision.findings, parts.backoff, now, unjudged)
@@ -192,13 +196,13 @@ class Passes:
             RdsCsiError: what is remembered cannot be read.
         """
         memory = await self._memory()
-        judged = await self._parts.lookout.judge(survey, memory)
+        decision = await self._parts.lookout.judge(survey, memory)
         self._number += 1
         record = PassRecord(self._number, trigger, began, dry_run=True)
-        record.findings = len(judged.decision.findings)
-        record.planned = len(judged.actions)
-        record.outcomes = [Outcome(action, None) for action in judged.actions]
-        record.result, record.message = _conclusion(record, judged.decision)
+        record.findings = len(decision.findings)
+        record.planned = len(decision.actions)
+        record.outcomes = [Outcome(action, None) for action in decision.actions]
+        record.result, record.message = _conclusion(record, decision)
         record.ended_at = self._parts.clock.now()
         return record
 
@@ -211,10 +215,10 @@ class Passes:
         async with self._lock:
             record = self._begin(Trigger.TIMER, began, dry_run=True)
             try:
-                judged = await self._parts.lookout.judge(survey, await self._memory())
-                record.findings = len(judged.decision.findings)
-                await self._show(judged)
-                self._conclude(record, judged.decision)
+                decision = await self._parts.lookout.judge(survey, await self._memory())
+                record.findings = len(decision.findings)
+                await self._show(decision)
+                self._conclude(record, decision)
             except BaseException:
                 self.current = None
                 raise
@@ -237,7 +241,7 @@ class Passes:
         seconds = record.ended_at - record.started_at
         self._parts.observer.passed(record, seconds)
         log.log(
-            30 if result in (PassResult.FAILED, PassResult.STOPPED) else 20,
+            logging.WARNING if result in _ILL else logging.INFO,
             "pass",
             number=record.number,
             trigger=record.trigger.value,
@@ -250,11 +254,6 @@ class Passes:
             failed=record.failed,
             ms=round(seconds * 1000),
         )
-
-
-def _merge(before: Decision | None, now: Decision) -> Decision:
-    """Return the decision of a pass: the first one, in which everything was looked at."""
-    return before if before is not None else now
 
 
 def _conclusion(record: PassRecord, decision: Decision) -> tuple[PassResult, str]:

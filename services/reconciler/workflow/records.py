@@ -41,7 +41,13 @@ class OutcomeState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an action, and why; `planned` is one that is only rehearsed."""
+    """What came of an action.
+
+    Attributes:
+        action: the action.
+        state: what came of it; None of one that is only rehearsed.
+        error: why it was not done.
+    """
 
     action: Action
     state: OutcomeState | None
