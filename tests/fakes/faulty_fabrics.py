@@ -2,10 +2,7 @@
 
 import asyncio
 import contextlib
-import fcntl
-import os
-import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -17,12 +14,7 @@ from libs.nvmeof.errors import ConnectFailed, HostHangs, NoDevice
 from libs.nvmeof.loopdev import Loop
 from libs.nvmeof.model import BlockDevice, Connection, LinkState, Target
 from services.node.adapters.loop import LoopFabrics, connection_of
-
-_SET_STATUS, _GET_STATUS = 0x4C04, 0x4C05  # include/uapi/linux/loop.h
-_STATUS_SIZE, _SIZE_LIMIT_AT = 232, 32
-_GET_FLAGS, _SET_FLAGS, _IMMUTABLE = 0x80086601, 0x40086602, 0x10  # include/uapi/linux/fs.h
-_NOTHING = 512
-"""Bytes that are left of a device of which nothing can be read: 0 would mean all."""
+from tests.fakes.loop_files import NOTHING, copy, cut, limit, set_immutable, shrunk
 
 
 @dataclass
@@ -133,7 +125,7 @@ class FaultyFabrics:
         """
         for loop in await self._live(nqn):
             self._stale.add((loop.device.number, loop.file))
-            await asyncio.to_thread(_limit, loop.device.path, _NOTHING)
+            await asyncio.to_thread(limit, loop.device.path, NOTHING)
             await asyncio.to_thread(loopdev.detach, loop)
 
     async def renumber(self, nqn: Nqn) -> BlockDevice:
@@ -150,10 +142,10 @@ class FaultyFabrics:
         file = self._file(await self._live(nqn))
         kept = Path(f"{file}.kept")
         with await self._shrunk(nqn):
-            await asyncio.to_thread(_copy, file, kept)
+            await asyncio.to_thread(copy, file, kept)
         self._kept[nqn.text] = kept
         self._frozen[nqn.text] = file
-        _cut(file)  # not before: a device takes the size that its file has then
+        cut(file)  # not before: a device takes the size that its file has then
 
     async def mend_reads(self, nqn: Nqn) -> None:
         """Bring back exactly what was there when reads were broken; writes go through again."""
@@ -162,20 +154,20 @@ class FaultyFabrics:
             return
         file = self._frozen.pop(nqn.text)
         with await self._shrunk(nqn):
-            _set_immutable(file, on=False)
-            await asyncio.to_thread(_copy, str(kept), Path(file))
+            set_immutable(file, on=False)
+            await asyncio.to_thread(copy, str(kept), Path(file))
             kept.unlink()
 
     async def fail_writes(self, nqn: Nqn) -> None:
         """Let writes fail, and reads succeed."""
         file = self._file(await self._live(nqn))
-        _set_immutable(file, on=True)
+        set_immutable(file, on=True)
         self._frozen[nqn.text] = file
 
     async def allow_writes(self, nqn: Nqn) -> None:
         """End `fail_writes`."""
         if nqn.text in self._frozen and nqn.text not in self._kept:
-            _set_immutable(self._frozen.pop(nqn.text), on=False)
+            set_immutable(self._frozen.pop(nqn.text), on=False)
 
     # What the node asks for.
 
@@ -242,80 +234,4 @@ class FaultyFabrics:
         return loops[0].file
 
     async def _shrunk(self, nqn: Nqn) -> contextlib.AbstractContextManager[None]:
-        return _shrunk([loop.device.path for loop in await self._live(nqn)])
-
-
-def can_break(directory: Path) -> bool:
-    """Whether the filesystem of a directory heeds the immutable flag of a file that is open."""
-    probe = directory / "immutable.probe"
-    with probe.open("wb") as file:
-        try:
-            _set_immutable(str(probe), on=True)
-            os.pwrite(file.fileno(), b"x", 0)
-        except OSError:
-            heeded = probe.stat().st_size == 0
-        else:
-            heeded = False
-        finally:
-            with contextlib.suppress(OSError):
-                _set_immutable(str(probe), on=False)
-    probe.unlink()
-    return heeded
-
-
-@contextlib.contextmanager
-def _shrunk(paths: Sequence[str]) -> Iterator[None]:
-    """Have devices be so small that nothing gets to their file; what is in hand is finished."""
-    for path in paths:
-        _limit(path, _NOTHING)
-    try:
-        yield
-    finally:
-        for path in paths:
-            _limit(path, 0)
-
-
-def _limit(path: str, size: int) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        status = bytearray(_STATUS_SIZE)
-        fcntl.ioctl(descriptor, _GET_STATUS, status)
-        struct.pack_into("=Q", status, _SIZE_LIMIT_AT, size)
-        fcntl.ioctl(descriptor, _SET_STATUS, bytes(status))
-    finally:
-        os.close(descriptor)
-
-
-def _set_immutable(file: str, *, on: bool) -> None:
-    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        (flags,) = struct.unpack("l", fcntl.ioctl(descriptor, _GET_FLAGS, bytes(8)))
-        flags = flags | _IMMUTABLE if on else flags & ~_IMMUTABLE
-        fcntl.ioctl(descriptor, _SET_FLAGS, struct.pack("l", flags))
-    finally:
-        os.close(descriptor)
-
-
-def _cut(file: str) -> None:
-    os.truncate(file, 0)
-    _set_immutable(file, on=True)
-    assert Path(file).stat().st_size == 0, "something was written meanwhile"
-
-
-def _copy(source: str, target: Path) -> None:
-    """Give a file the content of another; holes stay holes."""
-    with Path(source).open("rb") as old, target.open("r+b" if target.exists() else "wb") as new:
-        size = os.fstat(old.fileno()).st_size
-        os.truncate(new.fileno(), 0)
-        os.truncate(new.fileno(), size)
-        at = 0
-        while at < size:
-            try:
-                at = os.lseek(old.fileno(), at, os.SEEK_DATA)
-            except OSError:
-                break  # nothing but a hole is left
-            end = os.lseek(old.fileno(), at, os.SEEK_HOLE)
-            while at < end:
-                piece = os.pread(old.fileno(), min(1 << 20, end - at), at)
-                at += os.pwrite(new.fileno(), piece, at)
-        os.fsync(new.fileno())
+        return shrunk([loop.device.path for loop in await self._live(nqn)])

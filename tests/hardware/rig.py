@@ -25,6 +25,7 @@ from tests.hardware.model import Question, Report, Result
 from tests.hardware.options import Options
 from tests.hardware.run import QUESTIONS, run
 from tests.hardware.tape import Tape
+from tests.waiting import PATIENCE
 
 OWN = "nqn.2014-08.org.nvmexpress:uuid:99999999-4b5a-6978-8796-a5b4c3d2e1f0"
 EVER = 1000
@@ -152,7 +153,7 @@ class Rig:
 
     async def heard(self, part: str, after: int = 0) -> int:
         """Wait until the device has run a line with this in it; return its number."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 for one in self.device.execs:
                     if one.number > after and part in one.line:

@@ -10,6 +10,7 @@ from tests.hardware import copying, making
 from tests.hardware.kit import Kit
 from tests.hardware.model import Answer, Half, Question, Verdict, confirmed
 from tests.hardware.rig import EVER, Rig, rigged
+from tests.waiting import PATIENCE
 
 NAMES = [question.name for question in (*making.QUESTIONS, *copying.QUESTIONS)]
 NO_LUCK = "failure: it is not possible"
@@ -118,7 +119,7 @@ async def test_a_copy_that_grows_is_confirmed(rig: Rig) -> None:
         await rig.heard("-copy", after=begun)
         rig.device.state.finish_copies()
 
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
         group.create_task(finish())
         result = await rig.ask("file-copy")
 

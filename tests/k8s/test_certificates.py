@@ -12,6 +12,7 @@ from libs.csikit.callers import names_of
 from libs.csikit.tls import TlsFiles, client_context, server_context
 from tests.k8s.render import K8S, call, overlay
 from tests.k8s.services import settings_of
+from tests.waiting import PATIENCE
 
 CERTIFICATES = K8S / "components/cert-manager/certificates.yaml"
 SCRIPT = K8S / "make-admin-certificates"
@@ -48,7 +49,7 @@ async def caller(server: TlsFiles, client: TlsFiles, name: str) -> tuple[str, ..
         writer.close()
 
     serving = await asyncio.start_server(note, "127.0.0.1", 0, ssl=server_context(server))
-    async with serving, asyncio.timeout(20):
+    async with serving, asyncio.timeout(PATIENCE):
         port = serving.sockets[0].getsockname()[1]
         _, writer = await asyncio.open_connection(
             "127.0.0.1", port, ssl=client_context(client), server_hostname=name

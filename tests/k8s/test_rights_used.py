@@ -20,9 +20,10 @@ from services.controller.adapters.telling import open_teller
 from services.controller.happenings import ClaimName, NotProvided
 from services.controller.ports import Grant
 from services.node.adapters.cluster import open_kube_cluster as open_nodes
-from tests.component.reconciler.rig import World, open_world, until, volume
+from tests.component.reconciler.rig import World, open_world, volume
 from tests.k8s.render import K8S, Key, Object
 from tests.k8s.stand_in import Asked, Recorder, granted, rules_of, serve_snapshots
+from tests.waiting import until
 
 DRIVER = "rds.csi.srvlab.io"
 OWN = "kube-system"

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-_PATIENCE = 10.0
+_PATIENCE = 30.0
 """Seconds in which a process may end by itself."""
 
 _LAST_LINES = 20

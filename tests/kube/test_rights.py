@@ -14,6 +14,7 @@ from services.node.adapters.cluster import open_kube_cluster as open_nodes
 from services.node.ports import Reason
 from tests.kube.cluster import Cluster
 from tests.kube.shipped import DRIVER, NAMESPACE, SERVICES, VOLUME
+from tests.waiting import PATIENCE
 
 HOST = Nqn("nqn.2014-08.org.nvmexpress:worker-1")
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
@@ -21,7 +22,7 @@ MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 
 
 async def until_told(kube: KubeClient, reason: Reason) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             async for page in kube.list("/api/v1/namespaces/default/events"):
                 if any(event["reason"] == reason.value for event in page.items):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from libs.kube.attachments import attachment_name
-from tests.component.reconciler.rig import DRIVER, until
+from tests.component.reconciler.rig import DRIVER
 from tests.outage.site import (
     LOST,
     NODES,
@@ -24,6 +24,7 @@ from tests.outage.site import (
     read_metrics,
     running_pair,
 )
+from tests.waiting import until
 
 MOST_SECONDS = 15.0
 """How long it may take beyond the thresholds until another node has a volume."""

@@ -23,7 +23,7 @@ from tests.component.node.rig import (
     mounted,
     open_rig,
 )
-from tests.fakes.faulty_fabrics import can_break
+from tests.fakes.loop_files import can_break
 from tests.safety import parts
 from tests.safety.parts import LaneCluster, LaneFabrics
 
@@ -34,9 +34,9 @@ _NOTHING = 512
 """Bytes that a disk still has whose connection was lost."""
 
 
-_PASSING = ("open device", "cannot be seen whole")
+_PASSING = ("open device", "it passes, and the same call again finds out")
 """What is said where something else has the device open, which mkfs.btrfs and udev do with every
-device for a moment, and of a process that began just now and that this machine does not show."""
+device for a moment, and of processes that begin just now and that this machine does not show."""
 
 
 class Lane:

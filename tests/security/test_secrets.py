@@ -17,6 +17,7 @@ from grpclib.client import Channel
 
 from demo.children import open_process, read_ready, wait_until_ready
 from protos.gen.csi import v1 as csi
+from tests.waiting import PATIENCE
 
 NAME = "pvc-00000000-0000-0000-0000-000000000001"
 NODE = "worker-1"
@@ -229,6 +230,6 @@ async def test_a_service_is_not_dumpable() -> None:
         *(sys.executable, "-c", code), stdout=asyncio.subprocess.PIPE
     )
 
-    out, _ = await asyncio.wait_for(process.communicate(), 30)
+    out, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
 
     assert out.strip() == b"0"  # PR_GET_DUMPABLE

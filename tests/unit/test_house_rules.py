@@ -43,7 +43,6 @@ def test_only_composition_roots_read_the_environment() -> None:
 @pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_and_functions_stay_short_enough_to_read(path: Path) -> None:
     text = path.read_text()
-    limit = 300 if path in SOURCES else 350
 
     long = [
         f"{node.name}: {(node.end_lineno or 0) - node.lineno + 1} lines"
@@ -52,7 +51,7 @@ def test_files_and_functions_stay_short_enough_to_read(path: Path) -> None:
         and (node.end_lineno or 0) - node.lineno + 1 > 60
     ]
     assert long == []
-    assert text.count("\n") <= limit
+    assert text.count("\n") <= 300
 
 
 def test_no_test_patches_or_mocks() -> None:

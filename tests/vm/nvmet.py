@@ -16,7 +16,6 @@ from libs.mockrds.exports import (
     Admit,
     AdmitAll,
     Disable,
-    Dismiss,
     Enable,
     Host,
     Link,
@@ -104,27 +103,9 @@ class Nvmet:
         """Allow a host to connect."""
         self._target.do(Admit(nqn.text, Host(host.text)))
 
-    def dismiss(self, nqn: Nqn, host: Nqn) -> None:
-        """Allow a host no further connections; a live one stays."""
-        self._target.do(Dismiss(nqn.text, Host(host.text)))
-
     def grow(self, nqn: Nqn, size: int) -> None:
         """Make a disk larger; nobody is told."""
         os.truncate(self._backing(nqn), size)
-
-    def blank(self, nqn: Nqn) -> None:
-        """Put an empty disk of the same size and identity in the place of another."""
-        size = self._backing(nqn).stat().st_size
-        self.unlink(nqn)
-        self.enable(nqn, on=False)
-        self._backing(nqn).unlink()
-        self._make_backing(nqn, size)
-        self.enable(nqn)
-        self.link(nqn)
-
-    def is_blank(self, nqn: Nqn) -> bool:
-        """Whether nothing was ever written to a disk."""
-        return self._backing(nqn).stat().st_blocks == 0
 
     def _make_backing(self, nqn: Nqn, size: int) -> None:
         with self._backing(nqn).open("wb") as file:

@@ -198,3 +198,12 @@ async def open_clustered(path: Path, **changes: Any) -> AsyncIterator[InCluster]
         }
         async with open_alone(path, **settings) as alone:
             yield InCluster(alone.rig, alone.channel, alone.stub, api)
+
+
+def names(listing: DeviceListing) -> tuple[list[str], list[str], list[str]]:
+    """Return the names of the volumes, snapshots and leftovers of a listing."""
+    return (
+        [volume.volume_id for volume in listing.volumes],
+        [frozen.snapshot_id for frozen in listing.snapshots],
+        [leftover.path for leftover in listing.leftovers],
+    )

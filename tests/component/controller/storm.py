@@ -22,6 +22,7 @@ from protos.gen.csi import v1 as csi
 from tests.component.controller.rig import GIB, mount, settings_for
 from tests.fakes.apiserver import NODES, VOLUMES, ApiServer
 from tests.unit.controller.values import create_request
+from tests.waiting import PATIENCE
 
 DRIVER = "rds.csi.srvlab.io"
 OPEN = {Status.ABORTED, Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED, Status.CANCELLED}
@@ -64,7 +65,7 @@ class Killable:
             sys.executable, "-m", "services.controller", *self._flags
         )
         identity = csi.IdentityStub(self.channel, timeout=1)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 with contextlib.suppress(OSError, GRPCError, TimeoutError, StreamTerminatedError):
                     await identity.probe(csi.ProbeRequest())
@@ -256,7 +257,7 @@ class Client:
 
     async def settle(self) -> None:
         """Ask again whatever is open, until it is answered."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while self.unsettled:
                 _, again = self.unsettled.popitem()
                 await again()

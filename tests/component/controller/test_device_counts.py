@@ -16,6 +16,7 @@ from libs.rdsclient.client import RdsClient, open_rds
 from services.controller.adapters.device_counts import DeviceCounts
 from tests.component.rdsclient.test_transport import config
 from tests.unit.ops.scrape import parse_scrape
+from tests.waiting import PATIENCE
 
 
 @dataclass
@@ -33,7 +34,7 @@ class Rig:
         }
 
     async def until(self, true: Callable[[dict[str, float]], bool]) -> dict[str, float]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not true(self.scrape()):  # noqa: ASYNC110 (a scrape tells nobody)
                 await asyncio.sleep(0.01)
         return self.scrape()
@@ -110,11 +111,14 @@ async def test_waits_for_a_channel_are_measured() -> None:
     async with open_rig(sessions=1) as rig:
         await rig.rds.read_features()
         before = rig.scrape()
-        rig.device.mock.latency = fixed(0.2)
-        first = asyncio.create_task(rig.rds.list_disks(("pvc-",)))
+        rig.device.faults.add(Fault(Action.HANG, "/disk/print"))
+        taking = asyncio.create_task(rig.rds.list_disks(("pvc-",)))
         await rig.until(lambda now: now["channels_in_flight rds-1"] == 1)
-        await rig.rds.list_pool_disks("raid10")
-        await first
+        waiting = asyncio.create_task(rig.rds.list_pool_disks("raid10"))
+        await asyncio.sleep(0.2)  # this is what is measured
+        taking.cancel()
+        await asyncio.wait({taking})
+        await waiting
         after = rig.scrape()
 
     name = "queue_wait_seconds_{} rds-1"

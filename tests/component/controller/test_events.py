@@ -17,8 +17,9 @@ from tests.component.controller.rig import (
     create_request,
     error_of,
 )
-from tests.component.ops.scraping import eventually, free_address, reaches, value
+from tests.component.ops.scraping import free_address, reaches, value
 from tests.fakes.apiserver import VOLUMES
+from tests.waiting import eventually
 
 CLAIMS = "/api/v1/namespaces/vms/persistentvolumeclaims"
 SHARED = block(Mode.MULTI_NODE_MULTI_WRITER)

@@ -16,6 +16,7 @@ from libs.mockrds.faults import Action, Fault
 from services.controller.plan.attach import NOBODY
 from tests.component.controller.rig import NAME, Mode, Rig, block, error_of, open_rig
 from tests.fakes.apiserver import ATTACHMENTS, NODES, VOLUMES, ApiServer, running_api
+from tests.waiting import PATIENCE
 
 DRIVER = "rds.csi.srvlab.io"
 SHARED = block(Mode.MULTI_NODE_MULTI_WRITER)
@@ -95,7 +96,7 @@ async def test_a_node_that_was_deleted_holds_nothing_up(there: InCluster) -> Non
     before = held_up
 
     await there.api.remove(NODES, "a")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while held_up is Status.FAILED_PRECONDITION:  # until the watch has told of it
             held_up = await status_of(there.publish("b"))
 
@@ -177,7 +178,7 @@ async def test_a_holder_whose_host_nqn_is_missing_is_not_shut_out(tmp_path: Path
         await there.api.put(NODES, {"metadata": {"name": "a"}})
         (disk,) = there.rig.device.state.disks
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 status, message = await error_of(there.publish("b", capability=SHARED))
                 if "node a has not said its host NQN" in message:  # the watch has told of it
@@ -232,14 +233,15 @@ async def test_calls_for_the_volumes_of_one_machine_go_one_at_a_time(tmp_path: P
         await there.rig.create(other)
         for handle in (NAME, other):
             await there.api.attach(handle, "a", DRIVER, attached=False)
-        there.rig.device.faults.add(Fault(Action.DELAY, NAME, amount=0.5))
+        there.rig.device.faults.add(Fault(Action.HANG, NAME))
 
         first = asyncio.create_task(there.rig.publish("a"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while there.rig.device.faults.waiting:  # noqa: ASYNC110 (it is in another task)
                 await asyncio.sleep(0.01)
         status, message = await error_of(there.rig.publish("a", other))
-        await first
+        await there.rig.device.restart()
+        await asyncio.wait({first})
 
         assert status is Status.ABORTED
         assert "machine vms/web" in message

@@ -16,6 +16,7 @@ from libs.mockrds.testing import RunningDevice, running_device
 from protos.gen.csi import v1 as csi
 from services.controller.app import run
 from tests.component.controller.rig import NAME, Rig, error_of, settings_for
+from tests.waiting import PATIENCE
 
 
 def flags(path: Path, device: RunningDevice) -> list[str]:
@@ -49,7 +50,7 @@ async def start(path: Path, device: RunningDevice) -> AsyncIterator[asyncio.subp
 
 async def ready(channel: Channel) -> None:
     identity = csi.IdentityStub(channel, timeout=20)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             with contextlib.suppress(OSError, GRPCError):
                 if (await identity.probe(csi.ProbeRequest())).ready:

@@ -20,7 +20,6 @@ from tests.component.controller.rig import (
     open_rig,
 )
 from tests.component.ops.scraping import (
-    eventually,
     free_address,
     get,
     needs_promtool,
@@ -29,6 +28,7 @@ from tests.component.ops.scraping import (
     scrape,
     value,
 )
+from tests.waiting import eventually
 
 OPERATIONS = "rds_csi_volume_operations_total"
 ATTACHED = "rds_csi_attachment_attach_total"
@@ -73,11 +73,12 @@ async def test_calls_count_by_operation_end_and_code(rig: Rig) -> None:
 
 async def test_a_call_in_hand_shows_while_it_is(rig: Rig) -> None:
     address = rig.settings.metrics_address
-    rig.device.faults.add(Fault(Action.DELAY, "/disk/add", amount=1.0))
+    rig.device.faults.add(Fault(Action.HANG, "/disk/add"))
     creating = asyncio.create_task(rig.create())
 
     await reaches(address, 1, "rds_csi_calls_in_flight")
-    await creating
+    await rig.device.restart()
+    await asyncio.wait({creating})
     await reaches(address, 0, "rds_csi_calls_in_flight")
 
 

@@ -16,7 +16,7 @@ from protos.gen.csi import v1 as csi
 from tests.component.controller.rig import Rig, create_request, mount, settings_for
 from tests.component.controller.test_process import flags, ready
 from tests.component.ops.collector import Collector, open_collector, texts
-from tests.component.ops.scraping import eventually
+from tests.waiting import PATIENCE, eventually
 
 CREATE = "csi.v1.Controller/CreateVolume"
 SECRET = "hunter2-of-the-test"
@@ -45,7 +45,7 @@ class Running:
     async def end(self) -> None:
         """End it as Kubernetes does, and wait until it has."""
         self.process.terminate()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             assert await self.process.wait() == 0
 
 

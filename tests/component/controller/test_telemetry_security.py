@@ -19,8 +19,8 @@ from tests.component.controller.admin_rig import (
     open_clustered,
 )
 from tests.component.controller.rig import NAME, Rig, create_request, error_of, open_rig
-from tests.component.ops.scraping import eventually
 from tests.fakes.apiserver import NODES, VOLUMES
+from tests.waiting import eventually
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serve(path: Path, *, limit: float = 60.0, drain: float = 5.0) -> AsyncIterator[Served]:
+async def serve(path: Path, *, limit: float = 60.0, drain: float = 60.0) -> AsyncIterator[Served]:
     controller = Controller()
     identity = IdentityServicer("a.test", (), ready=lambda: True)
     socket_path = path / "csi.sock"
@@ -82,7 +82,7 @@ async def serve(path: Path, *, limit: float = 60.0, drain: float = 5.0) -> Async
 
 @contextlib.asynccontextmanager
 async def serve_until(
-    path: Path, told: asyncio.Event, *, drain: float = 5.0
+    path: Path, told: asyncio.Event, *, drain: float = 60.0
 ) -> AsyncIterator[tuple[Served, "asyncio.Task[None]"]]:
     """Serve in a task that ends when told, while the client stays connected."""
     controller = Controller()

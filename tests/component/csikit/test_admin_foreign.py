@@ -17,7 +17,7 @@ from tests.component.csikit.admin_rig import Served, serve_admin
 grpc = pytest.importorskip("grpc", reason="grpcio comes with the development environment")
 
 SERVICE = "rdscsi.controller.v1.ControllerAdmin"
-LIMIT = 10.0
+LIMIT = 30.0
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from protos.gen.rdscsi.controller import v1 as admin
 from tests.component.csikit.admin_rig import POLL, Served, code_of, detach, serve_admin
 from tests.component.csikit.pki import Mounted, Pki
 
-ASKS = 15.0
+ASKS = 30.0
 
 
 @contextlib.asynccontextmanager

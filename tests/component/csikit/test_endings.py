@@ -17,10 +17,11 @@ from grpclib.server import Handler
 
 from libs.csikit.calls import Calls
 from libs.csikit.keylock import open_keyed_tasks
-from libs.csikit.lifetime import wait_for_signal
+from libs.csikit.lifetime import open_signal, wait_for_signal
 from libs.csikit.server import open_server
 from protos.gen.csi import v1 as csi
 from tests.component.csikit.rig import Controller, Served, serve, serve_until
+from tests.waiting import PATIENCE
 
 CUT = (GRPCError, StreamTerminatedError, OSError)
 """What a client raises whose connection ends under its call."""
@@ -42,7 +43,7 @@ async def test_a_change_outlives_its_callers_deadline_and_a_retry_is_told_so(
     tmp_path: Path,
 ) -> None:
     started, go_on = asyncio.Event(), asyncio.Event()
-    async with open_keyed_tasks(5) as tasks, serve(tmp_path) as served:
+    async with open_keyed_tasks(PATIENCE) as tasks, serve(tmp_path) as served:
 
         async def change() -> csi.CreateVolumeResponse:
             started.set()
@@ -58,7 +59,7 @@ async def test_a_change_outlives_its_callers_deadline_and_a_retry_is_told_so(
             first, _ = await failure(served, timeout=0.1)
         retry, words = await failure(served)
         go_on.set()
-        assert await tasks.wait_idle(5)
+        assert await tasks.wait_idle(PATIENCE)
 
         assert (first, retry) == (Status.DEADLINE_EXCEEDED, Status.ABORTED)
         assert words == "an operation on volume a is in progress"
@@ -166,7 +167,7 @@ async def test_a_client_that_does_not_read_does_not_hold_up_the_end(tmp_path: Pa
         await sent.wait()
 
         told.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await task
 
         deaf.cancel()
@@ -222,3 +223,14 @@ async def test_a_signal_is_named_and_does_afterwards_what_it_did_before(
 
     assert await waiting == number.name
     assert signal.getsignal(number) is before
+
+
+async def test_who_ends_without_a_signal_leaves_signals_as_they_were() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    async with open_signal() as told:
+        during = signal.getsignal(signal.SIGTERM)
+
+    assert during is not before
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert told.cancelled()

@@ -13,6 +13,7 @@ from libs.csikit.calls import Calls
 from libs.csikit.identity import IdentityServicer
 from libs.csikit.server import open_server
 from tests.component.csikit.rig import Controller
+from tests.waiting import PATIENCE
 
 SERVING = HealthCheckResponse.SERVING
 NOT_SERVING = HealthCheckResponse.NOT_SERVING
@@ -30,7 +31,7 @@ class Process:
         return answer.status
 
     async def until(self, status: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while await self.status() != status:  # noqa: ASYNC110 (looked at once a second)
                 await asyncio.sleep(0.05)
 
@@ -72,7 +73,7 @@ async def test_a_watch_is_told_when_that_changes(process: Process) -> None:
         await stream.send_message(HealthCheckRequest(), end=True)
         before = await told(stream)
         process.is_ready = False
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while (after := await told(stream)) == before:
                 pass  # the same may be told again
         await stream.cancel()

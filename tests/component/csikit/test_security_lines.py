@@ -13,7 +13,7 @@ from libs.csikit.endpoint import TcpAddress
 from libs.csikit.server import open_admin_server
 from tests.component.csikit.admin_rig import Toy, detach, serve_admin
 from tests.component.csikit.rig import Served
-from tests.component.ops.scraping import eventually
+from tests.waiting import eventually
 
 
 def told(lines: Any) -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from libs.csikit.calls import Calls
 from libs.csikit.server import open_server
 from protos.gen.csi import v1 as csi
 from tests.component.csikit.rig import RawCodec, Served, serve, serve_until
+from tests.waiting import PATIENCE
 
 # Errors
 
@@ -174,7 +175,7 @@ async def test_a_call_in_hand_is_finished_and_a_new_one_is_refused(tmp_path: Pat
 
         assert await slow == "a"
         assert status is Status.UNAVAILABLE
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await task
 
 
@@ -186,7 +187,7 @@ async def test_a_call_that_does_not_end_is_cut_off_at_the_limit(tmp_path: Path) 
         await served.controller.started.wait()
 
         told.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await task
 
         with pytest.raises(GRPCError) as cut:
@@ -203,6 +204,6 @@ async def test_a_connected_client_that_does_nothing_does_not_hold_up_the_end(
 
         told.set()
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await task
         assert not served.path.exists()

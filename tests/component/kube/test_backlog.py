@@ -3,6 +3,7 @@ import asyncio
 from structlog.testing import capture_logs
 
 from libs.kube.backlog import Backlog, open_backlog
+from tests.waiting import PATIENCE
 
 
 async def test_what_fails_does_not_take_along_what_comes_after_it() -> None:
@@ -49,7 +50,7 @@ async def test_what_hangs_is_broken_off_at_the_end() -> None:
             ended.set()
 
     backlog: Backlog[int] = Backlog("numbers", 10)
-    async with asyncio.timeout(10), open_backlog(backlog, do):
+    async with asyncio.timeout(PATIENCE), open_backlog(backlog, do):
         backlog.put(1)
         await begun.wait()
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from libs.kube.client import open_kube
 from libs.kube.correlate import Reference
 from libs.kube.events import MOST_WAITING, Events, open_events
 from tests.fakes.apiserver import ApiServer, running_api
+from tests.waiting import PATIENCE, until
 
 VOLUME = Reference("v1", "PersistentVolume", "pvc-1", uid="u1")
 CLAIM = Reference("v1", "PersistentVolumeClaim", "disk", namespace="vms", uid="u2")
@@ -57,13 +58,6 @@ async def open_world(path: Path) -> AsyncIterator[tuple[World, Events]]:
             posted=world.posted.append,
         ) as events:
             yield world, events
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait for something that the recorder's task has to bring about."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 (it has no event to wait for)
-            await asyncio.sleep(0.005)
 
 
 def posts(api: ApiServer) -> int:
@@ -211,7 +205,7 @@ async def test_the_end_writes_what_still_waits(tmp_path: Path) -> None:
 
 
 async def test_the_end_does_not_wait_for_a_server_that_is_away(tmp_path: Path) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         async with open_world(tmp_path) as (world, events):
             world.may_go_on.clear()
             world.api.broken = (500, "")

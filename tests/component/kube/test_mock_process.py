@@ -15,6 +15,7 @@ import pytest
 from libs.core.errors import Unreachable
 from libs.kube.client import open_kube
 from libs.kube.errors import Forbidden, WatchExpired
+from tests.waiting import PATIENCE
 
 MAPS = "/api/v1/namespaces/vms/configmaps"
 NODES = "/api/v1/nodes"
@@ -49,7 +50,7 @@ async def running(directory: Path, *flags: str) -> AsyncIterator[Mock]:
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             ready = json.loads(await process.stdout.readline())
         yield Mock(process, ready, kubeconfig)
     finally:
@@ -64,7 +65,7 @@ async def test_it_says_where_it_is_and_ends_when_it_is_told_to(tmp_path: Path) -
         await kube.create(MAPS, {"metadata": {"name": "one"}})
 
         mock.process.terminate()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             status = await mock.process.wait()
 
     assert [item["metadata"]["name"] for item in pages[0].items] == ["worker-1", "worker-2"]

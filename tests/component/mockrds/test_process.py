@@ -13,6 +13,8 @@ import aiohttp
 import asyncssh
 import pytest
 
+from tests.waiting import PATIENCE
+
 
 @dataclass
 class Mock:
@@ -37,13 +39,13 @@ async def start(*arguments: str, environment: dict[str, str] | None = None) -> A
     )
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             line = await process.stdout.readline()
         yield Mock(process, json.loads(line))
     finally:
         if process.returncode is None:
             process.terminate()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await process.wait()
 
 

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import pytest
-from grpclib import GRPCError
 from grpclib.client import Channel
-from grpclib.exceptions import StreamTerminatedError
 
 from libs.core.ids import NodeId
 from libs.core.size import GIB, MIB
@@ -294,43 +292,6 @@ def publish_context(name: str, fs_type: str, size: int) -> dict[str, str]:
         "fs_type": fs_type,
         "size_bytes": str(size),
     }
-
-
-def flags(settings: NodeSettings) -> list[str]:
-    """Return the command line that gives a process the settings of a rig."""
-    given = {
-        "node-id": settings.node_id.text,
-        "managed-nqn-prefixes": ",".join(settings.managed_nqn_prefixes),
-        "state-directory": settings.state_directory,
-        "kubelet-directory": settings.kubelet_directory,
-        "fabrics": settings.fabrics,
-        "loop-directory": settings.loop_directory,
-        "cluster": settings.cluster,
-        "csi-endpoint": settings.csi_endpoint,
-        "health-seconds": settings.health_seconds,
-        "drain-seconds": settings.drain_seconds,
-        "log-level": "error",
-    }
-    return [f"--{name}={value}" for name, value in given.items()]
-
-
-@contextlib.asynccontextmanager
-async def open_calls(settings: NodeSettings) -> AsyncIterator[Calls]:
-    """Connect to a node plugin in another process, once it is ready."""
-    channel = Channel(path=settings.csi_endpoint.removeprefix("unix://"))
-    node = csi.NodeStub(channel, timeout=DEADLINE)
-    identity = csi.IdentityStub(channel, timeout=DEADLINE)
-    try:
-        async with asyncio.timeout(20):
-            while True:
-                with contextlib.suppress(OSError, GRPCError, StreamTerminatedError):
-                    if (await identity.probe(csi.ProbeRequest())).ready:
-                        break
-                await asyncio.sleep(0.005)  # another process gets ready
-        path = Path(settings.csi_endpoint.removeprefix("unix://")).parent
-        yield Calls(node, identity, settings, path / "images", path / "kubelet")
-    finally:
-        channel.close()
 
 
 __all__ = ["GIB", "MIB", "NAME", "NodeRig", "open_rig"]

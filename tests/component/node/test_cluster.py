@@ -1,34 +1,27 @@
-"""What the node reads and writes in the cluster, and what people are told."""
+"""What the node reads and writes in the cluster."""
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from libs.core.errors import Unreachable
 from libs.core.ids import Nqn, VolumeId
-from libs.kube.client import open_kube
-from services.node.adapters.cluster import KubeCluster, NoCluster, open_kube_cluster
-from services.node.ports import Cluster, Marks, Reason
-from tests.fakes.apiserver import NODES, VOLUMES, ApiServer, running_api
-
-DRIVER = "rds.csi.srvlab.io"
-NAME = "pvc-00000000-0000-0000-0000-000000000001"
-ONE = VolumeId.parse(NAME)
-HOST = Nqn.parse("nqn.2014-08.org.nvmexpress:uuid:1")
-NODE = f"{NODES}/worker-1"
-VOLUME = f"{VOLUMES}/{NAME}"
-
-
-def volume(name: str = NAME, handle: str = "", **fields: Any) -> dict[str, Any]:
-    csi = {"driver": fields.pop("driver", DRIVER), "volumeHandle": handle or name}
-    metadata = {"name": name, "uid": f"uid-of-{name}", **fields.pop("metadata", {})}
-    return {"metadata": metadata, "spec": {"csi": csi, **fields}}
+from services.node.adapters.cluster import NoCluster
+from services.node.ports import Cluster, Marks
+from tests.component.node.clusters import (
+    DRIVER,
+    HOST,
+    NAME,
+    NODE,
+    ONE,
+    VOLUME,
+    World,
+    open_world,
+    volume,
+)
+from tests.fakes.apiserver import NODES, VOLUMES
 
 
 def marked(**annotations: str) -> dict[str, Any]:
@@ -36,49 +29,10 @@ def marked(**annotations: str) -> dict[str, Any]:
     return volume(metadata={"annotations": keys})
 
 
-@dataclass
-class World:
-    api: ApiServer
-    cluster: KubeCluster
-    may_try_again: asyncio.Event
-
-    def annotations(self, path: str) -> dict[str, str]:
-        collection, _, name = path.rpartition("/")
-        found: dict[str, str] = self.api.objects[collection][name]["metadata"]["annotations"]
-        return found
-
-    def asked(self, begin: str) -> int:
-        return sum(request.startswith(begin) for request in self.api.requests)
-
-
-@contextlib.asynccontextmanager
-async def open_world(path: Path) -> AsyncIterator[World]:
-    may_try_again = asyncio.Event()
-    may_try_again.set()
-
-    async def pause(_: float) -> None:
-        await may_try_again.wait()
-
-    async with (
-        running_api(path) as api,
-        open_kube(api.kubeconfig) as kube,
-        open_kube_cluster(kube, DRIVER, "worker-1", sleep=pause) as cluster,
-    ):
-        await api.put(NODES, {"metadata": {"name": "worker-1"}})
-        yield World(api, cluster, may_try_again)
-
-
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with open_world(tmp_path) as world:
         yield world
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait for something that the teller's task has to bring about."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 (it has no event to wait for)
-            await asyncio.sleep(0.005)
 
 
 # The host NQN
@@ -226,84 +180,6 @@ async def test_a_volume_that_the_cluster_does_not_have_cannot_be_marked(world: W
         await world.cluster.mark_formatted(ONE, "ext4")
 
 
-# Telling
-
-
-async def test_people_are_told_at_the_volume_and_at_its_claim(world: World) -> None:
-    claim = {"namespace": "vms", "name": "disk", "uid": "uid-of-claim"}
-    await world.api.put(VOLUMES, volume(claimRef=claim))
-
-    world.cluster.tell(ONE, Reason.CONNECTION_LOST, "no answer for 30 s")
-    await until(lambda: world.api.events("vms"))
-
-    (at_volume,), (at_claim,) = world.api.events(), world.api.events("vms")
-    about = [event["involvedObject"]["uid"] for event in (at_volume, at_claim)]
-    assert about == [f"uid-of-{NAME}", "uid-of-claim"]
-    assert {event["message"] for event in (at_volume, at_claim)} == {"no answer for 30 s"}
-    assert (at_claim["reason"], at_claim["type"]) == ("ConnectionLost", "Warning")
-    assert at_claim["source"] == {"component": f"{DRIVER}/node", "host": "worker-1"}
-
-
-async def test_good_news_is_no_warning(world: World) -> None:
-    await world.api.put(VOLUMES, volume())
-
-    world.cluster.tell(ONE, Reason.RECOVERED, "mounted again")
-    await until(world.api.events)
-
-    assert [event["type"] for event in world.api.events()] == ["Normal"]
-
-
-async def test_a_volume_that_is_told_of_often_is_looked_up_once(world: World) -> None:
-    await world.api.put(VOLUMES, volume())
-
-    for i in range(5):
-        world.cluster.tell(ONE, Reason.STALE_MOUNT, f"stale {i}")
-    await until(lambda: len(world.api.events()) == 5)
-
-    assert world.asked(f"GET {VOLUME}") == 1
-
-
-async def test_people_are_told_though_the_api_was_away_for_a_moment(world: World) -> None:
-    await world.api.put(VOLUMES, volume())
-    world.api.refusals = {f"GET {VOLUME}": 503}
-    world.may_try_again.clear()
-
-    world.cluster.tell(ONE, Reason.STALE_MOUNT, "stale")
-    await until(lambda: world.asked("GET"))
-    world.api.refusals = {}
-    world.may_try_again.set()
-    await until(world.api.events)
-
-    assert len(world.api.events()) == 1
-
-
-async def test_what_cannot_be_told_is_logged_and_forgotten(world: World) -> None:
-    world.api.refusals = {f"GET {VOLUME}": 403}
-    other = VolumeId.parse("pvc-2")
-
-    with capture_logs() as logs:
-        world.cluster.tell(ONE, Reason.STALE_MOUNT, "stale")
-        world.cluster.tell(other, Reason.STALE_MOUNT, "stale")
-        await until(lambda: len(logs) == 2)
-
-    assert "403 to get" in logs[0]["error"]
-    assert logs[1] == {
-        "event": "not told: it has no PersistentVolume",
-        "log_level": "warning",
-        "volume": "pvc-2",
-        "reason": "StaleMount",
-        "text": "stale",
-    }
-
-
-async def test_what_was_told_last_is_written_before_the_end(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as world:
-        await world.api.put(VOLUMES, volume())
-        world.cluster.tell(ONE, Reason.BREAKER_OPEN, "suspended")
-
-    assert [event["reason"] for event in world.api.events()] == ["VolumeSuspended"]
-
-
 # Without a cluster
 
 
@@ -313,15 +189,3 @@ async def test_without_a_cluster_there_are_no_marks() -> None:
     await cluster.mark_formatted(ONE, "ext4")
 
     assert await cluster.read_marks(ONE) is None
-
-
-async def test_without_a_cluster_the_log_is_told() -> None:
-    cluster: Cluster = NoCluster()
-
-    with capture_logs() as logs:
-        await cluster.announce(HOST)
-        cluster.tell(ONE, Reason.STALE_MOUNT, "stale")
-        cluster.tell(ONE, Reason.RECOVERED, "well again")
-
-    assert [line["log_level"] for line in logs] == ["info", "warning", "info"]
-    assert logs[1]["text"] == "stale"

@@ -12,6 +12,7 @@ from services.node.ports import Marks, Reason
 from tests.component.controller.rig import error_of
 from tests.component.node.rig import NAME, NodeRig, needs_mounts, raw
 from tests.component.node.ward import NQN, VOLUME, Ward
+from tests.waiting import PATIENCE
 
 pytestmark = needs_mounts
 
@@ -93,7 +94,7 @@ async def test_calls_for_one_volume_do_not_meet_and_other_volumes_do_not_wait(wa
     await ward.rig.stage(name=other)
     gate = ward.fabrics.hold_connects()
     first = asyncio.ensure_future(ward.rig.stage())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await gate.reached.wait()
 
     status, _ = await error_of(ward.rig.stage())

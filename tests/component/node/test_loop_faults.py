@@ -26,7 +26,8 @@ from tests.component.node.loops import (
     target,
     write,
 )
-from tests.fakes.faulty_fabrics import FaultyFabrics, can_break
+from tests.fakes.faulty_fabrics import FaultyFabrics
+from tests.fakes.loop_files import can_break
 
 pytestmark = needs_loop_devices
 

@@ -18,20 +18,20 @@ from protos.gen.csi import v1 as csi
 from services.node.app import run
 from services.node.config import NodeSettings
 from tests.component.controller.rig import error_of
-from tests.component.node.killing import Children, hold_mkfs
+from tests.component.node.children import Children, hold_mkfs
 from tests.component.node.loops import run as tool
+from tests.component.node.process import flags, open_calls
 from tests.component.node.rig import (
     MIB,
     NAME,
     PREFIX,
     Calls,
-    flags,
     holding,
     mount_table,
     needs_mounts,
-    open_calls,
     settings_for,
 )
+from tests.waiting import PATIENCE
 
 Process = asyncio.subprocess.Process
 
@@ -58,7 +58,7 @@ async def ready(settings: NodeSettings) -> AsyncIterator[tuple[Process, Calls]]:
 
 
 async def until_gone(path: Path) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while path.exists():  # noqa: ASYNC110, ASYNC240 (another process removes it)
             await asyncio.sleep(0.005)
 

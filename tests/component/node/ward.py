@@ -16,6 +16,7 @@ from services.node.workflow.health import Health
 from tests.component.node.hosts import clean_host
 from tests.component.node.rig import NAME, PREFIX, NodeRig, open_rig
 from tests.fakes.faulty_fabrics import FaultyFabrics
+from tests.waiting import PATIENCE
 
 NQN = Nqn.parse(f"{PREFIX}:{NAME}")
 VOLUME = VolumeId.parse(NAME)
@@ -78,7 +79,7 @@ class Ward:
 async def open_ward(host: Path) -> AsyncIterator[Ward]:
     async with contextlib.AsyncExitStack() as stack:
         (host / "images").mkdir()
-        inner = LoopFabrics(host / "images", (PREFIX,), limit=2.0)
+        inner = LoopFabrics(host / "images", (PREFIX,), limit=PATIENCE)
         fabrics = await stack.enter_async_context(FaultyFabrics(inner))
         stack.enter_context(clean_host(host))
         cluster = ToldCluster()
@@ -86,7 +87,7 @@ async def open_ward(host: Path) -> AsyncIterator[Ward]:
             open_rig(host, fabrics, cluster, metrics_address=f"127.0.0.1:{free_port()}")
         )
         desk = replace(rig.desk, pauses=(0.0, 0.0, 0.0))
-        tasks = await stack.enter_async_context(open_keyed_tasks(5.0))
+        tasks = await stack.enter_async_context(open_keyed_tasks(PATIENCE))
         yield Ward(rig, fabrics, cluster, Health(desk, Guard(cluster), tasks))
 
 

@@ -1,13 +1,12 @@
 """The kernel's side of NVMe/TCP as far as files show it: a tree of them, and who changes it."""
 
-import asyncio
 import contextlib
 import errno
 import os
 import selectors
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -211,9 +210,3 @@ class Kernel:
 def running_kernel(root: Path) -> Iterator[Kernel]:
     with Kernel(root) as kernel:
         yield kernel
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 (the kernel's side runs in threads)
-            await asyncio.sleep(0.005)

@@ -21,8 +21,8 @@ from tests.component.nvmeof.fabrics_kernel import (
     TARGET,
     Kernel,
     running_kernel,
-    until,
 )
+from tests.waiting import until
 
 DEVICE_SIZE = 2048 * 512
 

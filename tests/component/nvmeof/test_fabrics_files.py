@@ -24,8 +24,8 @@ from tests.component.nvmeof.fabrics_kernel import (
     TARGET,
     Kernel,
     running_kernel,
-    until,
 )
+from tests.waiting import until
 
 OTHER = Nqn(f"{PREFIX}:pvc-b")
 KEY = "c2VjcmV0" * 6

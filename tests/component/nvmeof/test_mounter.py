@@ -1,6 +1,7 @@
 """Mounting for real: what the kernel's table shows is what counts."""
 
 import asyncio
+import os
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -10,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from libs.core.size import MIB
-from libs.nvmeof.errors import DeviceInUse, MountStorm, MountTableUnreadable, ToolFailed
+from libs.nvmeof.errors import (
+    DeviceInUse,
+    HostUnable,
+    MountStorm,
+    MountTableUnreadable,
+    ToolFailed,
+)
 from libs.nvmeof.model import BlockDevice
 from libs.nvmeof.mounter import Mounter
 from libs.nvmeof.mountinfo import STORM, Mount
@@ -19,6 +26,8 @@ from tests.component.node.rig import mount_table, needs_mounts
 from tests.component.nvmeof.disks import make_disk, only_for_now, run
 
 pytestmark = needs_mounts
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -234,10 +243,23 @@ async def test_a_filesystem_answers_until_it_gives_errors(
     await mounter.mount(disk, str(point), "ext4", ("rw",))
 
     sound = await mounter.answers(str(point))
-    await mounter.sync(str(point), 30.0)
 
     assert sound
     assert not await mounter.answers(str(place / "absent"))
+
+
+async def test_a_place_that_may_not_be_looked_at_is_not_taken_for_one_with_errors(
+    mounter: Mounter, place: Path
+) -> None:
+    point = place / "point"
+    point.chmod(0o000)
+
+    os.seteuid(NOBODY)
+    try:
+        with pytest.raises(HostUnable, match="may not look at"):
+            await mounter.answers(str(point))
+    finally:
+        os.seteuid(0)
 
 
 async def test_a_filesystem_that_was_shut_down_does_not_answer(

@@ -4,12 +4,12 @@ import asyncio
 import os
 import shutil
 import socket
-from collections.abc import Awaitable, Callable
 
 import aiohttp
 import pytest
 
 from tests.unit.ops.scrape import Family, parse_scrape
+from tests.waiting import PATIENCE, eventually
 
 PROMTOOL = shutil.which("promtool")
 
@@ -27,7 +27,7 @@ def free_address() -> str:
         return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
-async def get(address: str, path: str, seconds: float = 10.0) -> tuple[int, str]:
+async def get(address: str, path: str, seconds: float = PATIENCE) -> tuple[int, str]:
     """Return status and text of an answer."""
     limit = aiohttp.ClientTimeout(total=seconds)
     async with (
@@ -50,16 +50,6 @@ async def value(address: str, name: str, **labels: str) -> float | None:
     return found[0] if found else None
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]], what: str) -> None:
-    """Wait until something holds that happens elsewhere, and tells nobody."""
-    try:
-        async with asyncio.timeout(15):
-            while not await holds():  # noqa: ASYNC110 (it tells nobody)
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        raise AssertionError(f"it never came to be that {what}") from None
-
-
 async def reaches(address: str, number: float, name: str, **labels: str) -> None:
     async def holds() -> bool:
         return await value(address, name, **labels) == number
@@ -78,7 +68,7 @@ async def promtool_complaints(address: str) -> str:
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             said, _ = await process.communicate(text.encode())
     finally:
         if process.returncode is None:

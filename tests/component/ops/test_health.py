@@ -1,4 +1,4 @@
-"""Liveness and readiness over HTTP, each with its reasons."""
+"""Liveness and readiness over HTTP, and the reasons for not being ready."""
 
 from structlog.testing import capture_logs
 
@@ -34,13 +34,6 @@ async def test_a_process_that_cannot_serve_still_lives() -> None:
     health.add_readiness("devices", lambda: "no device is reached: rds")
 
     assert await ask(health, "/healthz") == (200, "ok\n")
-
-
-async def test_a_process_that_does_not_live_says_why() -> None:
-    health = Health()
-    health.add_liveness("watches", lambda: "the watch has ended")
-
-    assert await ask(health, "/healthz") == (503, "watches: the watch has ended\n")
 
 
 async def test_it_is_ready_as_soon_as_what_was_missing_is_there() -> None:

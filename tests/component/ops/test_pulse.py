@@ -14,8 +14,9 @@ from structlog.testing import capture_logs
 
 from libs.ops.metrics import Metrics
 from libs.ops.pulse import Pulse, open_pulse
-from tests.component.ops.scraping import eventually, get
+from tests.component.ops.scraping import get
 from tests.unit.ops.scrape import Family, parse_scrape
+from tests.waiting import eventually
 
 STUCK = """
 import asyncio, sys, time

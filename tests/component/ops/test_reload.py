@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from libs.ops.reload import Reloader, open_reload
 from libs.ops.settings import Program, load, setting
 from libs.ops.telemetry import TelemetrySettings, open_live_settings
-from tests.component.ops.scraping import eventually
+from tests.waiting import eventually
 
 PROGRAM = Program("a-service", "About.", "1.2.3")
 
@@ -34,7 +34,9 @@ class Running:
         self.reloader = Reloader(self.read(), self.read, self.applied.append)
 
     def write(self, text: str) -> None:
-        self.path.write_text(text)
+        whole = self.path.with_suffix(".new")  # whoever reads it meanwhile finds all of it
+        whole.write_text(text)
+        whole.replace(self.path)
 
     def read(self) -> Settings:
         return load(Settings, [f"--config-file={self.path}"], {}, PROGRAM)[0]
@@ -131,6 +133,30 @@ async def test_the_file_is_looked_at_again_and_again(running: Running) -> None:
                 await eventually(is_applied, f"{level} was applied")
 
     assert applied == [{"log_level": "debug"}, {"log_level": "error"}]
+
+
+async def test_a_change_that_cannot_be_applied_is_not_the_last_one(running: Running) -> None:
+    applied: list[dict[str, Any]] = []
+
+    def apply(live: dict[str, Any]) -> None:
+        if live == {"log_level": "debug"}:
+            raise RuntimeError("a bug")
+        applied.append(live)
+
+    async def is_complained_of() -> bool:
+        return any(line["log_level"] == "error" for line in lines)
+
+    async def is_applied() -> bool:
+        return bool(applied)
+
+    with capture_logs() as lines:
+        async with open_reload(running.read(), running.read, apply, poll_seconds=0.01):
+            running.write("log-level = 'debug'")
+            await eventually(is_complained_of, "the bug was told")
+            running.write("log-level = 'error'")
+            await eventually(is_applied, "the next change was applied")
+
+    assert applied == [{"log_level": "error"}]
 
 
 @pytest.fixture

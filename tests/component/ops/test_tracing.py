@@ -20,6 +20,7 @@ from libs.ops.telemetry import Telemetry, TelemetrySettings, open_telemetry
 from libs.ops.tracing import OpenTelemetryTracer, make_tracer
 from tests.component.ops.collector import open_collector, texts
 from tests.component.ops.scraping import free_address
+from tests.waiting import PATIENCE
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 HEADERS = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
@@ -153,8 +154,8 @@ async def test_a_collector_that_is_away_holds_nobody_up_and_is_told_of_once() ->
         await asyncio.to_thread(tracer.close)
         ended = time.monotonic() - started
 
-    assert worked < 2
-    assert ended < 8
+    assert worked < PATIENCE
+    assert ended < PATIENCE
     assert [(line["event"], line["log_level"]) for line in lines] == [
         ("spans cannot be sent, and are lost meanwhile", "warning")
     ]
@@ -206,7 +207,7 @@ def test_without_the_extra_it_is_a_sentence_and_no_trace() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=50
     )
 
-    assert "needs the extra `tracing` (pip install rds-csi[tracing])" in done.stdout
+    assert "needs the extra `tracing` (in a checkout: pip install '.[tracing]')" in done.stdout
 
 
 def test_a_span_costs_next_to_nothing_where_nobody_traces() -> None:

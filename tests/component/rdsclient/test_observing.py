@@ -18,6 +18,7 @@ from libs.rdsclient.client import open_rds
 from libs.rdsclient.model import DiskSpec
 from libs.rdsclient.observer import RESULTS, result_of
 from tests.component.rdsclient.test_transport import config
+from tests.waiting import PATIENCE
 
 SPEC = DiskSpec(
     Slot.parse("pvc-1"),
@@ -65,7 +66,7 @@ class Notes:
         self.changed.set()
 
     async def until(self, true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not true():
                 self.changed.clear()
                 await self.changed.wait()
@@ -160,12 +161,14 @@ async def test_one_that_waits_for_a_channel_waited_as_long_as_it_was_taken() -> 
         open_rds(config(device, max_sessions=1), notes) as rds,
     ):
         await rds.read_features()
-        device.mock.latency = fixed(0.2)
-        first = asyncio.create_task(rds.list_disks(("pvc-",)))
-        before = notes.round_trips
-        await notes.until(lambda: notes.round_trips > before)
-        await rds.list_pool_disks("raid10")
-        await first
+        device.faults.add(Fault(Action.HANG, "/disk/print"))
+        taking = asyncio.create_task(rds.list_disks(("pvc-",)))
+        await notes.until(lambda: notes.channels[-1] == 1)
+        waiting = asyncio.create_task(rds.list_pool_disks("raid10"))
+        await asyncio.sleep(0.2)  # this is what is measured
+        taking.cancel()
+        await asyncio.wait({taking})
+        await waiting
 
     assert notes.waits[-1] >= 0.15
 

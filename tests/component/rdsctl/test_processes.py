@@ -52,7 +52,9 @@ async def test_help_and_completion_import_next_to_nothing(argv: list[str]) -> No
         f"run({argv!r}, {{}}, Streams(sys.stdin, null, null))\nprint(*sys.modules, file=out)\n"
     )
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", code), stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-c", code),
+        env={"PATH": os.environ["PATH"]},  # what measures tests would come with its own modules
+        stdout=asyncio.subprocess.PIPE,
     )
     async with asyncio.timeout(LIMIT):
         out, _ = await process.communicate()

@@ -8,6 +8,7 @@ import pytest
 
 from rdsctl.completion import render
 from rdsctl.parser import build_parser
+from tests.waiting import PATIENCE
 
 BASH = """
 source {script}
@@ -22,7 +23,7 @@ async def run_shell(shell: str, *argv: str) -> tuple[int, list[str]]:
     process = await asyncio.create_subprocess_exec(
         *(shell, *argv), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         out, _ = await process.communicate()
     assert process.returncode is not None
     return process.returncode, out.decode().split()

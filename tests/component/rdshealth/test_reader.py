@@ -18,6 +18,7 @@ from libs.mockrds.files import Pool
 from libs.mockrds.snmp import SnmpAccess, open_snmp
 from libs.rdshealth.config import SnmpConfig
 from libs.rdshealth.reader import SnmpReader
+from tests.waiting import PATIENCE
 
 TIB = 2**40
 ACCESS = SnmpAccess(Secret("geheim"), "monitor", Secret("sign-with-it"), Secret("encrypt-with-it"))
@@ -54,8 +55,8 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
             community_file=tmp_path / "community",
             auth_password_file=tmp_path / "auth",
             privacy_password_file=tmp_path / "privacy",
-            timeout=5.0,
-            retries=0,
+            timeout=2.0,
+            retries=20,  # over UDP a question may get lost
         )
         rig = Rig(device, config, tmp_path)
         rig.write()
@@ -101,7 +102,7 @@ async def test_a_size_above_two_tebibytes_overflows_as_on_the_device(rig: Rig) -
 
 async def test_another_community_is_not_answered(rig: Rig) -> None:
     rig.write(community="other")
-    async with reading(dataclasses.replace(rig.config, timeout=0.2)) as reader:
+    async with reading(dataclasses.replace(rig.config, timeout=0.2, retries=0)) as reader:
         with pytest.raises(Unreachable, match="or does not know the community"):
             await reader.read()
 
@@ -133,7 +134,7 @@ async def test_an_agent_that_was_started_anew_is_asked_as_before(rig: Rig, versi
     config = rig.config if version == "2c" else rig.v3()
     async with contextlib.AsyncExitStack() as stack:
         async with open_snmp(lambda: rig.device, "127.0.0.1", 0, ACCESS) as port:
-            config = dataclasses.replace(config, port=port, timeout=1.0)
+            config = dataclasses.replace(config, port=port, timeout=1.0, retries=3)
             reader = await stack.enter_async_context(reading(config))
             await reader.read()
         async with open_snmp(lambda: rig.device, "127.0.0.1", port, ACCESS):
@@ -146,8 +147,8 @@ async def test_an_agent_that_was_started_anew_is_asked_as_before(rig: Rig, versi
 async def test_nobody_listening_takes_no_longer_than_was_allowed(rig: Rig) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
         mute.bind(("127.0.0.1", 0))
-        config = dataclasses.replace(rig.config, port=mute.getsockname()[1], timeout=0.2)
-        async with reading(config) as reader, asyncio.timeout(10):
+        config = dataclasses.replace(rig.config, port=mute.getsockname()[1], timeout=0.2, retries=0)
+        async with reading(config) as reader, asyncio.timeout(PATIENCE):
             with pytest.raises(Unreachable, match="does not answer over SNMP"):
                 await reader.read()
 

@@ -6,7 +6,8 @@ import os
 import sys
 from collections.abc import AsyncIterator
 
-from tests.component.reconciler.rig import NAMESPACE, Cluster, until
+from tests.component.reconciler.rig import NAMESPACE, Cluster
+from tests.waiting import until
 
 
 @contextlib.asynccontextmanager
@@ -20,8 +21,8 @@ async def running_process(
         "admin_endpoint": f"unix://{socket}",
         "kubeconfig": world.api.kubeconfig,
         "namespace": NAMESPACE,
-        "lease_seconds": 2,
-        "lease_deadline": 1.4,
+        "lease_seconds": 20,
+        "lease_deadline": 15,
         "lease_retry": 0.2,
         "debounce": 0.1,
         "node_gone": 0,

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,12 +18,12 @@ from services.reconciler.app import Running, open_reconciler
 from services.reconciler.config import ReconcilerSettings
 from tests.component.reconciler.fake_controller import FakeController, running_controller
 from tests.fakes.apiserver import ATTACHMENTS, NODES, VOLUMES, ApiServer, running_api
+from tests.waiting import PATIENCE, eventually
 
 DRIVER = "rds.csi.srvlab.io"
 FINALIZER = "external-attacher/rds-csi-srvlab-io"
 HOST = "nqn.2014-08.org.nvmexpress:uuid:{}"
 NAMESPACE = "kube-system"
-PATIENCE = 20.0
 
 
 def volume(number: int) -> str:
@@ -190,8 +190,8 @@ def settings_for(path: Path, number: int, api: ApiServer, **changes: Any) -> Rec
         "admin_endpoint": path / f"reconciler-{number}.sock",
         "kubeconfig": api.kubeconfig,
         "namespace": NAMESPACE,
-        "lease_seconds": 2.0,
-        "lease_deadline": 1.4,
+        "lease_seconds": 20.0,  # whoever leads goes on, though the machine stands still for a while
+        "lease_deadline": 15.0,
         "lease_retry": 0.2,
         "interval": 3600.0,
         "debounce": 0.1,
@@ -238,23 +238,3 @@ async def scrape(replica: Replica) -> str:
         session.get(f"http://{host}:{port}/metrics") as response,
     ):
         return await response.text()
-
-
-async def until(holds: Callable[[], bool], what: str = "") -> None:
-    """Wait until something holds; fail when that takes too long."""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while not holds():  # noqa: ASYNC110 (it is in other tasks, or another process)
-                await asyncio.sleep(0.01)
-    except TimeoutError:
-        raise AssertionError(f"it did not come to pass: {what or holds}") from None
-
-
-async def eventually(holds: Callable[[], Awaitable[bool]], what: str = "") -> None:
-    """Wait until something that has to be asked for holds."""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while not await holds():  # noqa: ASYNC110 (it is asked for over a socket)
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        raise AssertionError(f"it did not come to pass: {what or holds}") from None

@@ -11,7 +11,8 @@ from grpclib.const import Status
 from protos.gen.rdscsi.controller import v1 as admin
 from protos.gen.rdscsi.reconciler import v1 as api
 from tests.component.controller.rig import error_of
-from tests.component.reconciler.rig import Replica, World, eventually, until, volume
+from tests.component.reconciler.rig import Replica, World, volume
+from tests.waiting import PATIENCE, eventually, until
 
 CAREFUL: dict[str, Any] = {"orphan_grace": 0.0, "max_orphans_percent": 100}
 
@@ -77,7 +78,7 @@ async def test_whoever_watches_is_told_what_is_added_and_what_is_resolved(world:
     await world.attached_volumes("a", 1)
     world.controller.failing = {volume(1)}
     async with world.replica() as replica:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             told = watched(replica)
             assert await anext(told) == "synced"
             await world.delete_node("a")

@@ -17,14 +17,13 @@ from tests.component.ops.scraping import get, needs_promtool, promtool_complaint
 from tests.component.reconciler.rig import (
     Replica,
     World,
-    eventually,
     running_replica,
     scrape,
     settings_for,
-    until,
     volume,
 )
 from tests.unit.ops.scrape import parse_scrape
+from tests.waiting import eventually, until
 
 REQUIRED = ["--controller-endpoint=unix:///run/admin.sock", "--namespace=storage"]
 

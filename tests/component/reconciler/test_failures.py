@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from protos.gen.rdscsi.reconciler import v1 as api
-from tests.component.reconciler.rig import World, eventually, until, volume
+from tests.component.reconciler.rig import World, volume
 from tests.fakes.apiserver import VOLUMES
+from tests.waiting import eventually, until
 
 CONFIG_MAPS = "/api/v1/namespaces/kube-system/configmaps"
 REMOVING: dict[str, Any] = {

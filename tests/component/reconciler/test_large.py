@@ -6,6 +6,7 @@ import sys
 from services.reconciler.findings import Finding, FindingKind, FindingState, Subject
 from services.reconciler.workflow.backoff import Backoff
 from services.reconciler.workflow.board import Board, Change
+from tests.waiting import PATIENCE
 
 MANY = 3_000
 
@@ -73,7 +74,7 @@ async def test_what_is_there_is_left_out_of_later_garbage_collections() -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", program), stdout=asyncio.subprocess.PIPE
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         out, _ = await process.communicate()
 
     assert out.decode().split() == ["True", "True"]

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Awaitable
+from typing import Any
 
 from grpclib.const import Status
 
@@ -10,7 +11,11 @@ from libs.csikit.channel import open_admin_channel
 from protos.gen.rdscsi.reconciler import v1 as api
 from tests.component.controller.rig import error_of
 from tests.component.reconciler.processes import running_process
-from tests.component.reconciler.rig import World, eventually, until, volume
+from tests.component.reconciler.rig import World, volume
+from tests.waiting import PATIENCE, eventually, until
+
+SHORT: dict[str, Any] = {"lease_seconds": 8, "lease_deadline": 7}
+"""Where another one has to take over; longer than a machine stands still."""
 
 
 async def test_one_leads_and_the_other_one_takes_over_when_it_ends(world: World) -> None:
@@ -76,9 +81,9 @@ async def test_first_sights_decisions_and_the_pause_outlive_the_leader(world: Wo
 
 async def test_a_leader_that_is_killed_is_replaced_and_the_work_goes_on(world: World) -> None:
     await world.attached_volumes("a", 1)
-    async with running_process(world, "one") as one:
+    async with running_process(world, "one", **SHORT) as one:
         await until(lambda: world.holder.startswith("one-"))
-        async with running_process(world, "two"):
+        async with running_process(world, "two", **SHORT):
             one.kill()
             await world.delete_node("a")
             await until(lambda: not world.attached)
@@ -89,13 +94,13 @@ async def test_a_leader_that_is_killed_is_replaced_and_the_work_goes_on(world: W
 
 async def test_a_stopped_leader_does_nothing_after_another_one_took_over(world: World) -> None:
     (name,) = await world.attached_volumes("a", 1)
-    async with running_process(world, "one", node_gone=1) as one:
+    async with running_process(world, "one", node_gone=1, **SHORT) as one:
         await until(lambda: world.holder.startswith("one-"))
         world.controller.failing = {name}
         await world.delete_node("a")
         await until(lambda: bool(world.controller.calls), "it acts, and fails")
         one.send_signal(signal.SIGSTOP)
-        async with world.replica() as two:
+        async with world.replica(**SHORT) as two:
             await two.stub.pause(api.PauseRequest(reason="the other one must not act"))
             await eventually(lambda: is_held(two.findings()))
             calls, asked = len(world.controller.calls), len(world.api.requests)
@@ -116,7 +121,7 @@ async def test_it_ends_when_it_is_told_to_and_gives_the_lease_back(world: World)
     async with running_process(world, "one") as one:
         await until(lambda: world.holder.startswith("one-"))
         one.terminate()
-        code = await asyncio.wait_for(one.wait(), 10)
+        code = await asyncio.wait_for(one.wait(), PATIENCE)
 
     assert code == 0
     assert world.holder == ""
@@ -126,7 +131,7 @@ async def test_it_ends_when_it_is_told_to_and_gives_the_lease_back(world: World)
 async def test_a_leader_cut_off_from_the_cluster_does_not_act(world: World) -> None:
     (name,) = await world.attached_volumes("a", 1)
     world.controller.failing = {name}
-    async with world.replica() as replica:
+    async with world.replica(lease_seconds=3, lease_deadline=2) as replica:
         await world.delete_node("a")
         await until(lambda: bool(world.controller.calls))
         world.api.faults.hanging = {"GET", "PATCH", "PUT", "POST", "DELETE"}

@@ -2,8 +2,9 @@
 
 from protos.gen.rdscsi.controller import v1 as admin
 from protos.gen.rdscsi.reconciler import v1 as api
-from tests.component.reconciler.rig import HOST, Replica, World, eventually, volume
+from tests.component.reconciler.rig import HOST, Replica, World, volume
 from tests.fakes.apiserver import ATTACHMENTS
+from tests.waiting import eventually
 
 
 async def listed(

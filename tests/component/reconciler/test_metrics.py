@@ -4,7 +4,8 @@ import contextlib
 import re
 from typing import Any
 
-from tests.component.reconciler.rig import Replica, World, eventually, scrape, until, volume
+from tests.component.reconciler.rig import Replica, World, scrape, volume
+from tests.waiting import eventually, until
 
 SHOWN: dict[str, Any] = {"metrics_address": "127.0.0.1:0"}
 RECKLESS: dict[str, Any] = {

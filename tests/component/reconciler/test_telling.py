@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from tests.component.reconciler.rig import DRIVER, Replica, World, eventually, until, volume
+from tests.component.reconciler.rig import DRIVER, Replica, World, volume
+from tests.waiting import eventually, until
 
 CSI_DRIVERS = "/apis/storage.k8s.io/v1/csidrivers"
 EAGER: dict[str, Any] = {"orphan_grace": 0.0, "max_orphans_percent": 100}

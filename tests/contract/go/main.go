@@ -22,10 +22,12 @@ import (
 )
 
 const (
-	patience = 20 * time.Second
+	patience = 60 * time.Second
 	// grpc-go pings no more often than every 10 seconds.
 	pingEvery = 10 * time.Second
-	idle      = 12 * time.Second
+	// A machine may stand still for a while, and that is no answer that was not given.
+	pingLimit = 8 * time.Second
+	idle      = 20 * time.Second
 	large     = 8 << 20
 	many      = 200
 )
@@ -142,7 +144,7 @@ func main() {
 	ctx, cancel := within(patience)
 	connection, err := grpc.DialContext(ctx, os.Args[1], grpc.WithInsecure(), grpc.WithBlock(),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{
-			Time: pingEvery, Timeout: time.Second, PermitWithoutStream: true,
+			Time: pingEvery, Timeout: pingLimit, PermitWithoutStream: true,
 		}))
 	cancel()
 	if err != nil {

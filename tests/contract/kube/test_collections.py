@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import math
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from libs.kube.answers import Object
@@ -10,6 +11,7 @@ from libs.kube.changes import Changes
 from libs.kube.watched import Watched, open_watched
 from tests.contract.kube.objects import DEFINITIONS, FINALIZER, config_map, definition
 from tests.kube.worlds import World
+from tests.waiting import PATIENCE, until
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,6 @@ async def watching(world: World, path: str = "") -> AsyncIterator[Watched[Kept]]
         yield collection
 
 
-async def until(condition: Callable[[], object], limit: float = 30.0) -> None:
-    async with asyncio.timeout(limit):
-        while not condition():  # noqa: ASYNC110 (it has no event to wait for)
-            await asyncio.sleep(0.01)
-
-
 def names(collection: Watched[Kept]) -> set[str]:
     return set(collection.known().values)
 
@@ -51,10 +47,10 @@ async def test_a_collection_is_complete_and_fresh_when_it_has_been_listed(world:
         await until(lambda: collection.is_synced)
         after = collection.known()
 
-    assert (before.is_complete, before.is_fresh(60)) == (False, False)
+    assert (before.is_complete, before.age) == (False, math.inf)
     assert set(after.values) == {"map-1"}
     assert after.is_complete
-    assert after.is_fresh(5)
+    assert math.isfinite(after.age)
 
 
 async def test_what_is_known_stays_what_it_was_when_it_was_asked_for(world: World) -> None:
@@ -122,7 +118,7 @@ async def test_a_kind_that_is_installed_later_is_found(world: World) -> None:
         present = collection.known()
         await world.kube.delete(f"{DEFINITIONS}/volumesnapshotcontents.{group}")
 
-    assert (absent.is_complete, absent.is_fresh(1e9)) == (False, False)
+    assert not absent.is_complete
     assert (present.is_complete, present.is_served) == (True, True)
 
 
@@ -131,17 +127,17 @@ async def test_there_is_one_word_for_many_changes_and_none_for_what_does_not_mat
 ) -> None:
     async with watching(world) as collection:
         changes = Changes(collection, quiet=0.3, most=5.0)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             first = await changes.wait()  # of the listing
         await world.kube.create(world.maps, config_map("other"))
         for i in range(5):
             await world.kube.create(world.maps, config_map(f"map-{i}"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             second = await changes.wait()
         known = names(collection)
         await world.kube.patch(f"{world.maps}/map-1", {"metadata": {"labels": {"x": "y"}}})
         await world.kube.patch(f"{world.maps}/map-2", {"data": {"a": "last"}})
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await changes.wait()
 
         assert collection.known().values["map-2"].data == "last"

@@ -8,6 +8,7 @@ import pytest
 from libs.kube.errors import Answered, NotServed
 from tests.contract.kube.objects import DEFINITIONS, attachment, config_map, definition, items
 from tests.kube.worlds import World
+from tests.waiting import PATIENCE
 
 
 def names(found: list[dict[str, Any]]) -> list[str]:
@@ -145,7 +146,7 @@ async def test_a_custom_resource_is_there_from_its_definition_to_the_end_of_it(
 
 
 async def until_served(world: World, path: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 await items(world.kube, path)
@@ -156,7 +157,7 @@ async def until_served(world: World, path: str) -> None:
 
 
 async def until_gone(world: World, path: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 await items(world.kube, path)

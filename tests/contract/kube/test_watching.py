@@ -10,6 +10,7 @@ from libs.kube.answers import Object
 from libs.kube.errors import WatchExpired
 from tests.contract.kube.objects import config_map, events, items, version_now, version_of
 from tests.kube.worlds import World
+from tests.waiting import PATIENCE
 
 
 async def test_a_watch_tells_what_happens_after_its_version_in_order(world: World) -> None:
@@ -37,7 +38,7 @@ async def test_a_watch_tells_what_happens_while_it_lasts(world: World) -> None:
     first = asyncio.ensure_future(wait_for(told, "one"))
 
     await world.kube.create(world.maps, config_map("one"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         kind, item = await first
 
     assert (kind, item["metadata"]["name"]) == ("ADDED", "one")
@@ -71,7 +72,7 @@ async def test_a_watch_ends_when_its_time_is_up(world: World) -> None:
 
     _ = [event async for event in events(world.kube, world.maps, begin, seconds=1)]
 
-    assert 0.9 < loop.time() - started < 5
+    assert 0.9 < loop.time() - started < PATIENCE
 
 
 async def test_a_bookmark_is_a_version_to_go_on_from(world: World) -> None:
@@ -124,7 +125,7 @@ async def test_a_server_that_is_away_breaks_a_watch_off_and_knows_all_when_it_is
     await world.kube.create(world.maps, config_map("one"))
 
     async with world.away():
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             with pytest.raises((Unreachable, AssertionError)):
                 await watching
         with pytest.raises(Unreachable):

@@ -1,6 +1,7 @@
 """The one table of security events, and that nobody writes one that is not in it."""
 
 import ast
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,3 +110,12 @@ def test_the_documentation_has_every_event_with_its_severity(event: SecurityEven
     }
 
     assert documented.get(event.value) == event.severity.name.lower()
+
+
+def test_severities_are_the_levels_of_the_log() -> None:
+    assert {one.name: int(one) for one in Severity} == {
+        "INFO": logging.INFO,
+        "WARNING": logging.WARNING,
+        "ERROR": logging.ERROR,
+        "CRITICAL": logging.CRITICAL,
+    }

@@ -14,7 +14,6 @@ from protos.gen.rdscsi.controller import v1 as admin
 from protos.gen.rdscsi.reconciler import v1 as api
 
 NUMBER_AS_FIELD_1 = b"\x08\x01"
-TEXT_AS_FIELD_2 = b"\x12\x01x"
 
 
 @pytest.mark.parametrize(

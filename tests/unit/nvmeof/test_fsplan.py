@@ -90,6 +90,29 @@ def test_what_we_began_is_erased_and_what_another_began_is_not() -> None:
     assert decide(BEGUN, finished) is Action.MOUNT
 
 
+def test_what_we_began_is_not_erased_where_something_else_is_beside_it() -> None:
+    with pytest.raises(NotCertainlyEmpty, match="has not come to its end"):
+        decide(BEGUN, replace(CUT_OFF, other="gpt"))
+
+
+def test_what_we_began_is_erased_only_where_blkid_says_the_same_of_it() -> None:
+    for probe in (replace(CUT_OFF, fs_type="ext4"), replace(CUT_OFF, fs_type="")):
+        with pytest.raises(NotCertainlyEmpty, match="has not come to its end"):
+            decide(BEGUN, probe)
+    with pytest.raises(NotCertainlyEmpty, match="has not come to its end"):
+        decide(replace(BEGUN, fs_type="ext4"), CUT_OFF)
+
+
+@pytest.mark.parametrize("fields", [{"fs_type": "xfs"}, {"other": "gpt"}])
+def test_blkid_that_found_nothing_and_names_something_is_a_doubt(fields: dict[str, str]) -> None:
+    with pytest.raises(NotCertainlyEmpty, match="blkid ended with 2"):
+        decide(WANTED, replace(EMPTY, **fields))  # type: ignore[arg-type]
+
+
+def test_where_nobody_says_how_large_a_volume_is_no_device_is_too_small() -> None:
+    assert decide(replace(WANTED, size=None), replace(FULL, size=0)) is Action.MOUNT
+
+
 def test_an_empty_device_whose_size_nobody_says_is_not_formatted() -> None:
     with pytest.raises(NotCertainlyEmpty, match="nobody says how large"):
         decide(replace(WANTED, size=None), EMPTY)
@@ -142,6 +165,10 @@ def test_a_device_that_is_too_small_is_another_one_or_has_not_grown_yet() -> Non
         ),
         ("LABEL=TYPE=xfs\nTYPE=ext4\n", ("ext4", "")),
         ("LABEL=a\\ b\\'c\nTYPE=ext4\n", ("ext4", "")),
+        ("TYPE=a=b\n", ("a=b", "")),
+        ("TYPE=two words\n", ("two words", "")),
+        ("TYPE=it's\n", ("it's", "")),
+        ("USAGE=raid\nPTTYPE=gpt\n", ("", "a partition table (gpt)")),
         ("", ("", "")),
     ],
 )

@@ -31,7 +31,17 @@ def test_flags_are_split_at_commas_and_keep_their_order_without_repetitions() ->
 
 
 def test_what_means_nothing_is_dropped() -> None:
-    assert parse_options(["defaults", "_netdev,nofail", "noatime"], "mount_flags") == ("noatime",)
+    empty = ["defaults", "_netdev,nofail", "auto", "noauto", "noatime"]
+
+    assert parse_options(empty, "mount_flags") == ("noatime",)
+
+
+@pytest.mark.parametrize(
+    "flag",
+    ["a" * 64, "b=" + "c" * 128, "b=", "a+b", 'context="' + "c" * 256 + '"', 'context="c"'],
+)
+def test_the_longest_and_the_shortest_options_are_taken(flag: str) -> None:
+    assert parse_options([flag], "mount_flags") == (flag,)
 
 
 @pytest.mark.parametrize("key", ["context", "fscontext", "defcontext", "rootcontext"])
@@ -44,21 +54,14 @@ def test_an_selinux_context_with_commas_stays_one_option(key: str) -> None:
 @pytest.mark.parametrize(
     "flag",
     [
-        "bind",
-        "remount",
-        "loop",
-        "loop=/dev/loop0",
-        "offset=1",
-        "subvol=x",
-        "subvolid=5",
-        "device=/dev/sdb",
-        "degraded",
-        "abort",
-        "rshared",
-        "X-mount.subdir=x",
-        "helper=x",
-        "user",
-        "noatime,move",
+        *("bind", "rbind", "remount", "noatime,move"),
+        *("loop", "loop=/dev/loop0", "offset=1", "sizelimit=1"),
+        *("device=/dev/sdb", "logdev=/dev/sdb", "rtdev=/dev/sdb", "degraded"),
+        *("journal_dev=8", "journal_path=/dev/sdb"),
+        *("subvol=x", "subvolid=5", "abort"),
+        *("private", "rprivate", "shared", "rshared", "slave", "rslave"),
+        *("unbindable", "runbindable"),
+        *("X-mount.subdir=x", "x-mount.mkdir", "helper=x", "user", "users"),
     ],
 )
 def test_what_no_user_may_give_is_named_with_the_reason(flag: str) -> None:
@@ -68,15 +71,26 @@ def test_what_no_user_may_give_is_named_with_the_reason(flag: str) -> None:
         parse_options([flag], "mount_flags")
 
 
-@pytest.mark.parametrize("flag", ["a b", "a\nb", "", "a,,b", "x" * 65, "a='b'", CONTEXT + ",bind"])
+@pytest.mark.parametrize(
+    "flag",
+    [
+        *("a b", "a\nb", "", "a,,b", "x" * 65, "a='b'", CONTEXT + ",bind", "a=b=c", "a*b"),
+        *("b=" + "c" * 129, 'context="' + "c" * 257 + '"', 'context=""'),
+    ],
+)
 def test_what_is_no_option_is_refused(flag: str) -> None:
     with pytest.raises(InvalidRequest, match="which is not a mount option"):
         parse_options([flag], "mount_flags")
 
 
 def test_ro_and_rw_contradict() -> None:
-    with pytest.raises(InvalidRequest, match="both ro and rw"):
-        parse_options(["ro", "noatime,rw"], "mount_flags")
+    for flags in (["ro", "noatime,rw"], ["rw", "ro"]):
+        with pytest.raises(InvalidRequest, match="both ro and rw"):
+            parse_options(flags, "mount_flags")
+
+
+def test_what_follows_a_context_without_quotes_is_an_option_of_its_own() -> None:
+    assert parse_options(["context=a,commit=30"], "mount_flags") == ("context=a", "commit=30")
 
 
 @pytest.mark.parametrize(
@@ -115,10 +129,25 @@ def test_there_is_one_mode_and_it_comes_first(
 
 @pytest.mark.parametrize(
     ("fs_type", "option"),
-    [("ext4", "noload"), ("xfs", "norecovery"), ("btrfs", "rescue=nologreplay")],
+    [
+        ("ext4", "noload"),
+        ("ext3", "noload"),
+        ("xfs", "norecovery"),
+        ("btrfs", "rescue=nologreplay"),
+    ],
 )
 def test_where_others_read_too_not_even_the_journal_is_replayed(fs_type: str, option: str) -> None:
     merged = merge_options(fs_type, (), read_only=True, untouched=True)
 
     assert merged[0] == "ro"
     assert merged[-1] == option
+
+
+def test_a_filesystem_that_is_not_known_gets_only_what_was_asked_for() -> None:
+    merged = merge_options("f2fs", ("noatime",), read_only=False, untouched=True)
+
+    assert merged == ("rw", "noatime")
+
+
+def test_a_mount_may_replay_a_journal_unless_others_read_too() -> None:
+    assert merge_options("xfs", (), read_only=True) == ("ro", "nouuid")

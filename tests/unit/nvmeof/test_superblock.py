@@ -83,6 +83,8 @@ def test_a_filesystem_is_read_as_it_was_made(name: str, tmp_path: Path) -> None:
         (xfs(), Superblock("xfs", OURS, 4_096_000)),
         (xfs(1), Superblock("xfs", OURS, 4_096_000, unfinished=True)),
         (btrfs(), Superblock("btrfs", OURS, 4_096_000)),
+        (ext(high=1, incompatible=0x7F), Superblock("ext", OURS, 4_096_000)),
+        (ext(log_size=6), Superblock("ext", OURS, 65_536_000)),
         (ext(log_size=7), None),
         (bytes(HEAD), None),
         (b"", None),
@@ -90,6 +92,16 @@ def test_a_filesystem_is_read_as_it_was_made(name: str, tmp_path: Path) -> None:
 )
 def test_the_bytes_mean_what_the_kernel_means(head: bytes, found: Superblock | None) -> None:
     assert parse_superblock(head) == found
+
+
+@pytest.mark.parametrize("head", [ext(), xfs(), btrfs()], ids=["ext", "xfs", "btrfs"])
+@pytest.mark.parametrize("missing", [1, 300])
+def test_a_superblock_whose_end_is_missing_is_not_read(head: bytes, missing: int) -> None:
+    assert parse_superblock(head[:-missing]) is None
+
+
+def test_the_magic_of_btrfs_without_the_rest_is_not_read() -> None:
+    assert parse_superblock(btrfs()[: 64 * 1024 + 72]) is None
 
 
 @given(st.sampled_from([ext(), xfs(), btrfs()]), st.integers(0, 70_000))

@@ -36,6 +36,16 @@ def test_a_descriptor_without_a_mount_has_none() -> None:
     assert parse_mount_id("pos:\t0\nflags:\t02\n") is None
 
 
+@pytest.mark.parametrize("line", ["mnt_id:7", "mnt_id: \t7 ", "mnt_id:\t1234567890"])
+def test_the_number_of_a_mount_is_read_whatever_blanks_are_around(line: str) -> None:
+    assert parse_mount_id(f"pos:\t0\n{line}\nino:\t1\n") == int(line.partition(":")[2])
+
+
+@pytest.mark.parametrize("line", ["mnt_id:\t12345678901", "mnt_id:\t7x", "mnt_id:", "x mnt_id: 7"])
+def test_what_is_no_number_of_a_mount_is_none(line: str) -> None:
+    assert parse_mount_id(f"{line}\n") is None
+
+
 @given(st.text())
 def test_any_text_is_read_without_an_error(text: str) -> None:
     found = parse_mount_id(text)
@@ -53,6 +63,30 @@ def test_the_devices_of_mapped_files_are_read_whatever_the_files_are_called(
     )
 
     assert parse_mapped(text) == {(major, minor) for major, minor, inode, _ in mapped if inode}
+
+
+def test_memory_without_a_name_is_read_in_any_form_that_the_kernel_gives_it() -> None:
+    text = "0-f rw-p 0 0:0 0\n7f00-7f01 ---p 00000000 103:0f 12 \n\n7f02-7f03 rwxs 0 fe:10 3 /a b\n"
+
+    assert parse_mapped(text) == {(0x103, 0x0F), (0xFE, 0x10)}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-7f01 r-xp 0 8:1 12",
+        "7f00- r-xp 0 8:1 12",
+        "7f00-7f01 r-xpp 0 8:1 12",
+        "7f00-7f01 r-xp  8:1 12",
+        "7f00-7f01 r-xp 0 :1 12",
+        "7f00-7f01 r-xp 0 8: 12",
+        "7f00-7f01 r-xp 0 8:1 ",
+        "7f00-7f01 r-xp 0 8:1 12/a",
+    ],
+)
+def test_a_mapping_with_a_field_that_is_missing_or_odd_cannot_be_read(line: str) -> None:
+    with pytest.raises(HostUnable):
+        parse_mapped(line + "\n")
 
 
 def test_maps_that_make_no_sense_do_not_pass_for_nothing_mapped() -> None:
@@ -95,6 +129,41 @@ def test_a_slave_of_a_slave_goes_too() -> None:
         "120 100 8:1 / /second rw master:5 - ext4 /dev/sda1 rw",
         "130 120 259:0 / /second/kubelet/vol rw - ext4 /dev/nvme0n1 rw",
     )
+
+
+def test_a_slave_whose_nearest_master_is_in_another_namespace_goes_too() -> None:
+    assert follows(
+        "120 100 8:1 / / rw master:77 propagate_from:1 - ext4 /dev/sda1 rw",
+        "130 120 259:0 / /kubelet/vol rw - ext4 /dev/nvme0n1 rw",
+    )
+
+
+def test_a_slave_of_a_peer_group_that_receives_from_afar_goes_too() -> None:
+    assert follows(
+        "110 100 8:1 / /first rw shared:5 master:77 propagate_from:1 - ext4 /dev/sda1 rw",
+        "120 100 8:1 / /second rw master:5 - ext4 /dev/sda1 rw",
+        "130 120 259:0 / /second/kubelet/vol rw - ext4 /dev/nvme0n1 rw",
+    )
+
+
+def test_peer_groups_have_the_masters_of_all_their_mounts() -> None:
+    table = by_id(
+        "1 9 8:1 / /a rw shared:5 master:1 - ext4 /dev/a rw",
+        "2 9 8:1 / /b rw shared:5 master:2 propagate_from:3 - ext4 /dev/a rw",
+        "3 9 8:1 / /c rw master:4 - ext4 /dev/a rw",
+        "4 9 8:1 / /d rw shared:6 unbindable master:x - ext4 /dev/a rw",
+        "5 9 8:1 / /e rw shared:1234567890 - ext4 /dev/a rw",
+        "6 9 8:1 / /f rw shared:12345678901 - ext4 /dev/a rw",
+    )
+
+    assert read_masters(table.values()) == {5: {1, 2, 3}, 6: set(), 1234567890: set()}
+
+
+def test_a_copy_of_a_mount_whose_parent_is_gone_stays() -> None:
+    (copy,) = by_id("130 20 259:0 / /kubelet/vol rw shared:9 - ext4 /dev/nvme0n1 rw").values()
+    alone = {30: HOST[30]}
+
+    assert goes_with(copy, HOST, HOST[30], alone, read_masters(HOST.values())) is False
 
 
 def test_a_volume_in_a_container_stays_although_its_mount_is_a_slave() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protos.gen.rdscsi.reconciler.v1 import FindingKind
-from rdsctl.words import age, ahead, clean, span, word
+from rdsctl.words import age, ahead, are, clean, plural, span, word
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -47,3 +47,13 @@ def test_no_text_from_elsewhere_keeps_what_a_terminal_obeys(text: str) -> None:
 
     assert all(ord(c) >= 32 and not 127 <= ord(c) < 160 for c in cleaned)
     assert len(cleaned.splitlines()) <= 1
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 classes"), (1, "1 class"), (2, "2 classes")])
+def test_a_noun_can_have_a_plural_of_its_own(count: int, text: str) -> None:
+    assert plural(count, "class", "classes") == text
+
+
+@pytest.mark.parametrize(("count", "text"), [(1, "1 disk is"), (2, "2 disks are")])
+def test_a_verb_goes_with_the_number_of_things(count: int, text: str) -> None:
+    assert are(count, "disk") == text

@@ -4,56 +4,34 @@ from dataclasses import replace
 
 import pytest
 
-from services.reconciler.findings import Action, ActionKind, Decision, FindingKind, FindingState
+from services.reconciler.findings import ActionKind, FindingKind, FindingState
 from services.reconciler.inventory import Seen
 from services.reconciler.memory import Memory
-from services.reconciler.model import Admission, AttachmentState, Node, Ready
+from services.reconciler.model import Admission, AttachmentState, Ready
 from services.reconciler.plan.decide import decide
-from services.reconciler.plan.release import finalizer_of
 from services.reconciler.rules import InUse
 from tests.unit.reconciler.values import (
-    FINALIZER,
     NOW,
     RULES,
     V1,
     decide_after,
-    device,
     in_use,
+    kinds,
     listed,
     node,
     of_kind,
+    one,
     only,
     pv,
     seen,
+    the,
     va,
     view,
-    volume,
     volume_id,
 )
 
 NOT_READY = (Ready.NO, Ready.UNKNOWN)
 DETACHED = AttachmentState.DETACHED
-
-
-def one(attached_to: Node | None, **given: object) -> Seen:
-    """Return a cluster with one attachment, to node a, and a bystander."""
-    nodes = [node("b", **in_use(volume_id(9)))] + ([attached_to] if attached_to else [])
-    return seen(
-        nodes=nodes,
-        vas=[given.get("va", va())],
-        pvs=[pv()],
-        devices=[device(volume())],
-        views=[given.get("view", view())],
-    )
-
-
-def kinds(decision: Decision) -> list[ActionKind]:
-    return [action.kind for action in decision.actions]
-
-
-def the(decision: Decision) -> Action:
-    (action,) = decision.actions
-    return action
 
 
 def test_an_attachment_to_a_node_that_is_gone_is_detached_after_the_grace_period() -> None:
@@ -241,51 +219,6 @@ def test_what_is_used_pending_foreign_or_made_by_hand_is_left_on_a_ready_node(bu
     assert decision.actions == ()
 
 
-def test_a_stuck_attachment_loses_its_finalizer_once_it_is_detached() -> None:
-    stuck = va(deleting_since=NOW)
-
-    attached = decide_after(RULES.stuck, one(node("a"), va=stuck))
-    detached = decide_after(RULES.stuck, one(node("a"), va=stuck, view=view(state=DETACHED)))
-
-    assert the(attached).kind is ActionKind.DETACH
-    assert the(detached).kind is ActionKind.REMOVE_FINALIZER
-    assert the(detached).finalizer == FINALIZER
-
-
-@pytest.mark.parametrize(
-    "kept",
-    [
-        one(node("a", **in_use(V1)), va=va(deleting_since=NOW), view=view(state=DETACHED)),
-        one(node("a"), va=va(deleting_since=NOW, finalizers=("other/finalizer",))),
-        one(node("a", Ready.NO, **in_use(V1)), va=va(deleting_since=NOW)),
-    ],
-)
-def test_a_finalizer_stays_where_the_volume_is_in_use_or_it_is_not_the_attachers(
-    kept: Seen,
-) -> None:
-    decision = decide_after(1e6, kept)
-
-    assert decision.actions == ()
-    assert only(decision, FindingKind.ATTACHMENT_STUCK).state is FindingState.FOR_PEOPLE
-
-
-def test_a_dead_nodes_attachment_goes_step_by_step_and_never_two_at_once() -> None:
-    deleting = va(deleting_since=NOW)
-
-    steps = [
-        kinds(decide_after(1000, one(None, va=attachment, view=view(state=state))))
-        for attachment in (va(), deleting)
-        for state in (AttachmentState.ATTACHED, DETACHED)
-    ]
-
-    assert steps == [
-        [ActionKind.DETACH],
-        [ActionKind.DELETE_ATTACHMENT],
-        [ActionKind.DETACH],
-        [ActionKind.REMOVE_FINALIZER],
-    ]
-
-
 def test_an_attachment_that_the_controller_tells_in_two_ways_is_left() -> None:
     gone = one(None)
     for views in ([view(state=DETACHED), view()], [view(), view(state=DETACHED)]):
@@ -293,15 +226,3 @@ def test_an_attachment_that_the_controller_tells_in_two_ways_is_left() -> None:
 
         assert decision.actions == ()
         assert only(decision, FindingKind.NODE_GONE).state is FindingState.HELD_BACK
-
-
-@pytest.mark.parametrize(
-    ("driver", "expected"),
-    [
-        ("rds.csi.srvlab.io", "external-attacher/rds-csi-srvlab-io"),
-        ("a_b", "external-attacher/a-b"),
-        ("ends.", "external-attacher/ends-X"),
-    ],
-)
-def test_the_attachers_finalizer_is_named_after_the_driver(driver: str, expected: str) -> None:
-    assert finalizer_of(driver) == expected

@@ -1,15 +1,15 @@
-"""What nothing refers to: when it is chosen, and all that keeps it from being."""
+"""What nothing refers to: when it is chosen, and what keeps it from being."""
 
 from dataclasses import replace
 
 import pytest
 
-from services.reconciler.findings import ActionKind, Decision, FindingKind, FindingState, orphan_key
+from services.reconciler.findings import FindingKind, FindingState
 from services.reconciler.inventory import Seen
-from services.reconciler.memory import DecisionKind, Memory, OrphanDecision, Pause
+from services.reconciler.memory import Memory
 from services.reconciler.model import HalfState, ItemKind, SnapshotContent
 from services.reconciler.plan.decide import decide
-from services.reconciler.rules import Rules
+from tests.unit.reconciler.fleet import APPROVED, CONTENT, LIVE, S1, fleet, removed
 from tests.unit.reconciler.values import (
     ACTIVE,
     BASE,
@@ -26,51 +26,14 @@ from tests.unit.reconciler.values import (
     leftover,
     listed,
     node,
-    of_kind,
     only,
     pv,
     seen,
     snapshot,
-    snapshot_id,
     va,
     view,
     volume,
-    volume_id,
 )
-
-FORMER = volume_id(1)
-LIVE = [pv(volume_id(100 + number)) for number in range(40)]
-STOCK = [volume(one.handle) for one in LIVE]
-CONTENT = SnapshotContent("snapcontent-x", "uid-x", DRIVER, handles=(snapshot_id(50),))
-S1 = snapshot_id(1)
-
-
-def fleet(*orphans: object, **given: object) -> Seen:
-    """Return forty live volumes, and what nothing refers to."""
-    volumes = [one for one in orphans if type(one) is type(STOCK[0])]
-    snapshots = [one for one in orphans if type(one) is type(snapshot(S1))]
-    leftovers = [one for one in orphans if type(one) is type(leftover(V1))]
-    whole = device(
-        *STOCK,
-        *volumes,
-        snapshots=[snapshot(snapshot_id(50)), *snapshots],
-        leftovers=leftovers,
-    )
-    base = {"pvs": LIVE, "contents": [CONTENT], "devices": [whole], "nodes": [node()]}
-    return seen(**(base | given))  # type: ignore[arg-type]
-
-
-def removed(decision: Decision) -> list[str]:
-    return [a.item_id for a in decision.actions if a.kind is ActionKind.DELETE_ORPHAN]
-
-
-def said(kind: DecisionKind, key: str, fingerprint: str, until: float | None = None) -> Memory:
-    decision = OrphanDecision(kind, fingerprint, "anna", "old test", NOW, until)
-    return Memory().decided(key, decision)
-
-
-KEY = orphan_key(ItemKind.VOLUME, DEVICE, V1)
-APPROVED = said(DecisionKind.APPROVED, KEY, volume().fingerprint)
 
 
 @pytest.mark.parametrize(
@@ -202,80 +165,6 @@ def test_a_volume_listed_after_the_cluster_was_read_is_not_judged() -> None:
     assert any("read before the device" in line for line in decision.incomplete)
 
 
-def test_what_a_person_approved_goes_without_waiting_even_in_a_dry_run() -> None:
-    decision = decide(fleet(volume()), APPROVED, RULES, NOW)
-
-    assert removed(decision) == [V1]
-    assert "anna" in decision.actions[0].reason
-
-
-def test_an_approval_holds_only_for_what_was_approved() -> None:
-    changed = decide(fleet(volume(fingerprint="changed")), APPROVED, RULES, NOW)
-    expired = said(DecisionKind.APPROVED, KEY, volume().fingerprint, until=NOW)
-
-    assert removed(changed) == []
-    assert removed(decide(fleet(volume()), expired, RULES, NOW)) == []
-
-
-def test_what_a_person_said_to_leave_is_left_whatever_becomes_of_it() -> None:
-    memory = said(DecisionKind.IGNORED, KEY, "an older fingerprint")
-
-    decision = decide_after(1e9, fleet(volume()), ACTIVE, memory)
-
-    assert removed(decision) == []
-    assert only(decision, FindingKind.ORPHAN_VOLUME).state is FindingState.IGNORED
-
-
-@pytest.mark.parametrize(
-    ("count", "rules", "words"),
-    [
-        (3, replace(ACTIVE, max_orphans=2), "more than 2 in a pass"),
-        (7, ACTIVE, "more than 10 %"),
-    ],
-)
-def test_a_pass_that_would_remove_too_much_removes_none_and_says_so(
-    count: int, rules: Rules, words: str
-) -> None:
-    many = fleet(*[volume(volume_id(number)) for number in range(1, count + 1)])
-
-    decision = decide_after(rules.orphan, many, rules)
-
-    assert removed(decision) == []
-    assert words in decision.stopped
-    assert len(of_kind(decision, FindingKind.ORPHAN_VOLUME)) == count
-
-
-def test_what_was_approved_goes_as_far_as_the_limit_though_the_rest_is_stopped() -> None:
-    many = fleet(*[volume(volume_id(number)) for number in range(1, 9)])
-    memory = Memory()
-    for number in range(1, 4):
-        key = orphan_key(ItemKind.VOLUME, DEVICE, volume_id(number))
-        wanted = OrphanDecision(
-            DecisionKind.APPROVED, volume(volume_id(number)).fingerprint, "anna", "", NOW + number
-        )
-        memory = memory.decided(key, wanted)
-    rules = replace(ACTIVE, max_orphans=2)
-
-    decision = decide_after(rules.orphan, many, rules, memory)
-
-    assert sorted(removed(decision)) == [volume_id(1), volume_id(2)]
-    assert decision.stopped
-
-
-def test_an_hour_has_room_for_so_many_removals() -> None:
-    first = decide(fleet(volume()), Memory(), ACTIVE, NOW).memory
-    then = NOW + ACTIVE.orphan + 1
-    times = [then - number for number in range(ACTIVE.max_orphans_hourly)]
-
-    full = decide(at(fleet(volume()), then), replace(first, removals=tuple(times)), ACTIVE, then)
-    room = decide(
-        at(fleet(volume()), then), replace(first, removals=tuple(times[1:])), ACTIVE, then
-    )
-
-    assert removed(full) == []
-    assert removed(room) == [V1]
-
-
 def test_without_one_object_of_ours_in_the_cluster_nothing_is_removed() -> None:
     wrong_cluster = fleet(volume(), snapshot(S1), pvs=[], contents=[])
     no_such_resource = fleet(snapshot(S1), contents=None)
@@ -284,18 +173,6 @@ def test_without_one_object_of_ours_in_the_cluster_nothing_is_removed() -> None:
     assert removed(decide_after(1e9, wrong_cluster, rules)) == []
     assert removed(decide_after(1e9, no_such_resource, rules)) == []
     assert removed(decide(wrong_cluster, APPROVED, rules, NOW)) == [V1]
-
-
-def test_what_a_deleted_object_said_to_retain_is_left_to_people() -> None:
-    kept = fleet(volume(), pvs=[*LIVE, pv(V1, reclaim_policy="Retain")])
-    memory = decide(kept, Memory(), ACTIVE, NOW).memory
-
-    decision = decide_after(1e9, fleet(volume()), ACTIVE, memory)
-    gone = decide(fleet(), memory, ACTIVE, NOW)
-
-    assert removed(decision) == []
-    assert only(decision, FindingKind.ORPHAN_VOLUME).state is FindingState.FOR_PEOPLE
-    assert gone.memory.retained == frozenset()
 
 
 def test_an_orphan_that_was_needed_for_a_moment_waits_anew() -> None:
@@ -315,14 +192,3 @@ def test_a_volume_of_the_same_name_on_another_device_protects_nothing() -> None:
     decision = decide_after(ACTIVE.orphan, both, ACTIVE)
 
     assert removed(decision) == [V1]
-
-
-def test_while_paused_findings_are_held_back_and_nothing_is_done() -> None:
-    paused = replace(APPROVED, paused=Pause("maintenance", "anna", NOW))
-
-    decision = decide(fleet(volume()), paused, RULES, NOW)
-    ended = replace(APPROVED, paused=Pause("maintenance", "anna", NOW, until=NOW))
-
-    assert decision.actions == ()
-    assert only(decision, FindingKind.ORPHAN_VOLUME).state is FindingState.HELD_BACK
-    assert removed(decide(fleet(volume()), ended, RULES, NOW)) == [V1]

@@ -8,7 +8,7 @@ from services.reconciler.findings import FindingKind, FindingState
 from services.reconciler.memory import DecisionKind, Memory, OrphanDecision, Pause
 from services.reconciler.model import DeviceListing, Listing
 from services.reconciler.plan.decide import decide
-from tests.unit.reconciler.test_orphans import KEY, fleet
+from tests.unit.reconciler.fleet import KEY, fleet
 from tests.unit.reconciler.values import ACTIVE, NOW, RULES, V1, V2, at, only, volume
 
 LATER = NOW + ACTIVE.orphan + 1

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from libs.kube.attachments import attachment_name
-from services.reconciler.findings import Decision, Finding, FindingKind
+from services.reconciler.findings import Action, ActionKind, Decision, Finding, FindingKind
 from services.reconciler.inventory import Seen
 from services.reconciler.memory import Memory
 from services.reconciler.model import (
@@ -157,6 +157,18 @@ def seen(  # noqa: PLR0913 (one for each collection)
     )
 
 
+def one(attached_to: Node | None, **given: Any) -> Seen:
+    """Return a cluster with one attachment, to node a, and a bystander."""
+    nodes = [node("b", **in_use(volume_id(9)))] + ([attached_to] if attached_to else [])
+    return seen(
+        nodes=nodes,
+        vas=[given.get("va", va())],
+        pvs=[pv()],
+        devices=[device(volume())],
+        views=[given.get("view", view())],
+    )
+
+
 def at(what: Seen, now: float) -> Seen:
     """Return the same, read at another time."""
     shift = now - NOW
@@ -187,3 +199,12 @@ def of_kind(decision: Decision, kind: FindingKind) -> list[Finding]:
 def only(decision: Decision, kind: FindingKind) -> Finding:
     (finding,) = of_kind(decision, kind)
     return finding
+
+
+def kinds(decision: Decision) -> list[ActionKind]:
+    return [action.kind for action in decision.actions]
+
+
+def the(decision: Decision) -> Action:
+    (action,) = decision.actions
+    return action

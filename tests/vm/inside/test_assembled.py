@@ -9,8 +9,8 @@ import pytest
 
 from tests.component.node.rig import MIB, SIZES, mount_table, mounted, raw
 from tests.vm.inside.assembled import Assembly, content_of, parameters
-from tests.vm.inside.plugin import fill, newest, sum_of, writing
 from tests.vm.inside.rig import insist
+from tests.vm.inside.writing import fill, newest, sum_of, writing
 from tests.vm.nvmet import nvme
 
 ROUNDS = 50

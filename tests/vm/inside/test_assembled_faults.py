@@ -13,9 +13,10 @@ from libs.core.size import MIB
 from libs.nvmeof.mountinfo import PLACEHOLDER
 from tests.component.node.rig import NAME, holding, mounted, raw, write_safely
 from tests.vm.inside.assembled import Assembly
-from tests.vm.inside.plugin import drop_caches, error_of, fill, nqn_of, sum_of, writing
+from tests.vm.inside.plugin import error_of, nqn_of
 from tests.vm.inside.rig import reach, until
 from tests.vm.inside.simulator import DISKS, PORT
+from tests.vm.inside.writing import drop_caches, fill, sum_of, writing
 from tests.vm.nvmet import nvme
 
 AWAY_SECONDS = 30

@@ -13,9 +13,10 @@ from protos.gen.csi import v1 as csi
 from tests.component.node.rig import NAME, mounted, raw
 from tests.unit.controller.values import Mode
 from tests.vm.inside.assembled import NODE, PEER, Assembly, open_assembly, parameters
-from tests.vm.inside.plugin import Writer, error_of, fill, newest, nqn_of, sum_of, writing
+from tests.vm.inside.plugin import error_of, nqn_of
 from tests.vm.inside.rig import DEADLINE, until
 from tests.vm.inside.simulator import Device
+from tests.vm.inside.writing import Writer, fill, newest, sum_of, writing
 from tests.vm.nvmet import nvme
 from tests.vm.peer.client import DIRECTORY, Peer, PeerCalls
 

@@ -8,8 +8,9 @@ from grpclib.const import Status
 
 from libs.core.ids import Nqn
 from tests.component.node.rig import mounted, write_safely
-from tests.vm.inside.plugin import VmRig, error_of, fill, nqn_of, sum_of
+from tests.vm.inside.plugin import VmRig, error_of, nqn_of
 from tests.vm.inside.rig import until
+from tests.vm.inside.writing import fill, sum_of
 from tests.vm.nvmet import CONFIG, MIB, Nvmet
 
 ANOTHER = nqn_of("pvc-another")

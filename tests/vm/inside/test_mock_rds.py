@@ -12,7 +12,6 @@ from libs.core.secret import Secret
 from libs.nvmeof.errors import ConnectFailed
 from libs.nvmeof.fabrics import NvmeFabrics
 from libs.nvmeof.model import BlockDevice, Target
-from tests.vm.inside.plugin import drop_caches, writing
 from tests.vm.inside.rig import HOST, PREFIX, QUICK, reach, until
 from tests.vm.inside.simulator import (
     DISKS,
@@ -31,6 +30,7 @@ from tests.vm.inside.simulator import (
     running_device,
     start_of,
 )
+from tests.vm.inside.writing import drop_caches, writing
 from tests.vm.nvmet import MIB, disconnect_everything
 
 

@@ -9,8 +9,9 @@ import pytest
 from grpclib.const import Status
 
 from tests.component.node.rig import MIB, SIZES, mount_table, raw
-from tests.vm.inside.plugin import VmRig, error_of, fill, nqn_of, open_vm_rig, sum_of
+from tests.vm.inside.plugin import VmRig, error_of, nqn_of, open_vm_rig
 from tests.vm.inside.rig import reach
+from tests.vm.inside.writing import fill, sum_of
 from tests.vm.nvmet import ADDRESS, PORT, Nvmet, nvme
 
 ROUNDS = 20

@@ -9,8 +9,9 @@ from grpclib.const import Status
 
 from protos.gen.csi import v1 as csi
 from tests.component.node.rig import mount_table, mounted, raw, write_safely
-from tests.vm.inside.plugin import VmRig, error_of, fill, nqn_of, sum_of
+from tests.vm.inside.plugin import VmRig, error_of, nqn_of
 from tests.vm.inside.rig import reach, until
+from tests.vm.inside.writing import fill, sum_of
 from tests.vm.nvmet import Nvmet, nvme
 
 SHORT = {"reconnect_delay": "1", "ctrl_loss_tmo": "2"}

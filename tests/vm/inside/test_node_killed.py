@@ -9,8 +9,9 @@ import pytest
 from grpclib import GRPCError
 from grpclib.exceptions import StreamTerminatedError
 
-from tests.vm.inside.plugin import NVME, Plugin, VmCalls, fill, open_plugin, sum_of
+from tests.vm.inside.plugin import NVME, Plugin, VmCalls, open_plugin
 from tests.vm.inside.rig import insist, until
+from tests.vm.inside.writing import fill, sum_of
 from tests.vm.nvmet import Nvmet
 
 VOLUMES = tuple(f"pvc-00000000-0000-0000-0000-{number:012}" for number in range(8))

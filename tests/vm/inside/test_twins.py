@@ -8,7 +8,8 @@ from grpclib.const import Status
 
 from tests.component.node.rig import mounted
 from tests.vm.inside.assembled import Assembly, parameters
-from tests.vm.inside.plugin import error_of, fill, sum_of
+from tests.vm.inside.plugin import error_of
+from tests.vm.inside.writing import fill, sum_of
 
 COPY = "pvc-00000000-0000-0000-0000-000000000077"
 BTRFS = mounted("btrfs")

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.component.node.rig import mounted
-from tests.vm.inside.plugin import VmRig, fill, nqn_of, sum_of
+from tests.vm.inside.plugin import VmRig, nqn_of
 from tests.vm.inside.rig import until
+from tests.vm.inside.writing import fill, sum_of
 from tests.vm.nvmet import MIB, PORT, Nvmet
 from tests.vm.peer.client import Peer
 from tests.vm.peer.port import StoragePort

@@ -14,7 +14,8 @@ from grpclib.exceptions import StreamTerminatedError
 from libs.core.ids import NodeId, Nqn
 from protos.gen.csi import v1 as csi
 from services.node.config import NodeSettings
-from tests.component.node.rig import NAME, Calls, flags, mounted
+from tests.component.node.process import flags
+from tests.component.node.rig import NAME, Calls, mounted
 from tests.vm.guest import Identity
 from tests.vm.inside.rig import DEADLINE
 from tests.vm.peer import remote

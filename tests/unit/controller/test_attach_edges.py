@@ -1,0 +1,266 @@
+"""Whom a fenced volume lets in, case by case, and who else may have it."""
+
+from dataclasses import replace
+
+import pytest
+
+from libs.core.errors import InUse, NotFound
+from libs.core.ids import VolumeId
+from libs.core.size import GIB
+from libs.rdsclient.model import BackingFile, Export, SlotState
+from services.controller.plan.attach import (
+    MIGRATION_NODES,
+    NOBODY,
+    Fencing,
+    check_holders,
+    fencing_result,
+    holders_beside,
+    is_fenced,
+    plan_admit,
+    plan_fencing,
+    plan_publish,
+    plan_revoke,
+    render_hosts,
+)
+from services.controller.plan.steps import AdmitHost, ExportDisk, Look, Step
+from services.controller.ports import Attachment, Node
+from tests.unit.controller.values import (
+    NAME,
+    NOW,
+    NQN,
+    TERMS,
+    Mode,
+    claim,
+    disk,
+    publication,
+    state,
+)
+
+VOLUME = VolumeId.parse(NAME)
+SLOT = VOLUME.slot
+FOREIGN = VolumeId.parse("raid10")
+ONE, TWO = "nqn.2014-08.org.nvmexpress:uuid:1", "nqn.2014-08.org.nvmexpress:uuid:2"
+A, B = Node("a", ONE), Node("b", TWO)
+CUT_IN_HALF = state(replace(disk(exported=False), is_restricted=True))
+HALF_DELETED = state(disk(exported=False))
+
+
+def fenced(host: str) -> SlotState:
+    found = replace(disk(), export=Export(NQN, 4420, host), is_restricted=True)
+    return state(found)
+
+
+# Who is let in
+
+
+def test_a_node_is_let_in_beside_who_is_there() -> None:
+    def step(hosts: str) -> tuple[Step, ...]:
+        return (AdmitHost(SLOT, hosts, only_fenced=True),)
+
+    assert plan_admit(VOLUME, A, "list", TERMS, fenced(NOBODY)) == step(ONE)
+    assert plan_admit(VOLUME, B, "list", TERMS, fenced(ONE)) == step(f"{ONE},{TWO}")
+    assert plan_admit(VOLUME, B, "last", TERMS, fenced(ONE)) == step(TWO)
+
+
+def test_a_node_that_is_let_in_already_needs_nothing() -> None:
+    assert plan_admit(VOLUME, A, "list", TERMS, fenced(ONE)) == ()
+    assert plan_admit(VOLUME, A, "refuse", TERMS, fenced(f"{TWO},{ONE}")) == ()
+
+
+def test_a_second_node_is_not_let_in_where_that_is_refused_and_both_are_named() -> None:
+    with pytest.raises(InUse, match=f"admit host {ONE}, b at once"):
+        plan_admit(VOLUME, B, "refuse", TERMS, fenced(ONE))
+
+
+def test_a_node_without_a_host_nqn_is_not_let_in_whoever_is_there() -> None:
+    for admitted in (NOBODY, ONE, f"{ONE},"):
+        with pytest.raises(InUse, match="node a has not said its host NQN"):
+            plan_admit(VOLUME, Node("a"), "list", TERMS, fenced(admitted))
+
+
+def test_nobody_has_to_be_let_in_to_a_volume_that_is_not_fenced() -> None:
+    assert plan_admit(VOLUME, A, "list", TERMS, state(disk())) == ()
+    assert plan_admit(VOLUME, A, "list", TERMS, HALF_DELETED) == ()
+
+
+def test_before_a_node_is_let_in_the_volume_is_looked_at_and_a_broken_cut_is_ended() -> None:
+    assert plan_admit(VOLUME, A, "list", TERMS, None) == (Look(SLOT),)
+    assert plan_admit(VOLUME, A, "list", TERMS, CUT_IN_HALF) == (ExportDisk(SLOT),)
+
+
+def test_nobody_is_let_in_to_what_is_not_there_or_not_ours() -> None:
+    with pytest.raises(NotFound):
+        plan_admit(VOLUME, A, "list", TERMS, state())
+    with pytest.raises(NotFound):
+        plan_admit(FOREIGN, A, "list", TERMS, None)
+
+
+def test_a_list_that_the_device_gives_with_an_empty_place_is_read_without_it() -> None:
+    assert plan_admit(VOLUME, B, "list", TERMS, fenced(f"{ONE},")) == (
+        AdmitHost(SLOT, f"{ONE},{TWO}", only_fenced=True),
+    )
+
+
+def test_the_only_node_is_let_in_whatever_is_said_about_several() -> None:
+    assert [render_hosts([A], mode) for mode in ("list", "last", "refuse")] == [ONE] * 3
+    assert render_hosts([A, B, Node("c", "nqn.c")], "last") == "nqn.c"
+
+
+def test_the_mark_of_a_fenced_volume_never_changes_as_devices_have_it_noted() -> None:
+    assert NOBODY == "nqn.2014-08.org.nvmexpress:uuid:" + "0" * 8 + "-0000" * 3 + "-" + "0" * 12
+
+
+# Who is shut out
+
+
+def test_of_three_hosts_two_stay() -> None:
+    assert plan_revoke(VOLUME, A, [], TERMS, fenced(f"{ONE},{TWO},nqn.c")) == (
+        AdmitHost(SLOT, f"{TWO},nqn.c", only_fenced=True),
+    )
+
+
+def test_a_volume_that_is_half_deleted_and_was_not_fenced_has_nobody_to_shut_out() -> None:
+    assert plan_revoke(VOLUME, A, [], TERMS, HALF_DELETED) == ()
+
+
+def test_who_is_shut_out_together_with_all_others_is_cut_off() -> None:
+    both = fenced(f"{ONE},{TWO}")
+
+    assert plan_revoke(VOLUME, None, [], TERMS, both) == (
+        AdmitHost(SLOT, NOBODY, only_fenced=True, cut=True),
+    )
+    assert plan_revoke(VOLUME, None, [], TERMS, fenced(NOBODY)) == ()
+
+
+def test_nobody_is_cut_off_when_the_first_node_is_let_in() -> None:
+    (step,) = plan_publish(publication(), ONE, TERMS, fenced(NOBODY))
+
+    assert isinstance(step, AdmitHost)
+    assert step.cut is False
+
+
+def test_a_host_that_stays_beside_one_that_goes_is_not_cut_off() -> None:
+    (step,) = plan_publish(publication(), TWO, TERMS, fenced(f"{ONE},{TWO}"))
+
+    assert step == AdmitHost(SLOT, TWO, only_fenced=True, cut=False)
+
+
+# Publishing
+
+
+def test_a_volume_that_is_not_exported_is_not_published_where_it_is_not_fenced_either() -> None:
+    with pytest.raises(InUse, match="not exported"):
+        plan_publish(publication(), ONE, TERMS, HALF_DELETED)
+
+
+def test_a_volume_that_is_being_copied_is_published_where_torn_copies_are_allowed() -> None:
+    path = f"/raid10/volumes/snap-1.{NOW:x}-{GIB:x}.of.{NAME}.img"
+    copying = replace(state(disk()), copies=(BackingFile(path, 1),))
+    torn = replace(TERMS, limits=replace(TERMS.limits, copy_attached=True))
+
+    assert plan_publish(publication(), None, torn, copying) == ()
+
+
+# Beginning and ending
+
+
+def test_fencing_begins_and_ends_only_for_a_volume_that_is_there() -> None:
+    assert plan_fencing(VOLUME, NOBODY, TERMS, None) == (Look(SLOT),)
+    assert plan_fencing(VOLUME, NOBODY, TERMS, fenced(NOBODY)) == ()
+    assert plan_fencing(VOLUME, "", TERMS, HALF_DELETED) == ()
+    assert plan_fencing(VOLUME, NOBODY, TERMS, HALF_DELETED) == (AdmitHost(SLOT, NOBODY),)
+    with pytest.raises(NotFound):
+        plan_fencing(VOLUME, NOBODY, TERMS, state())
+    with pytest.raises(NotFound):
+        plan_fencing(FOREIGN, NOBODY, TERMS, None)
+
+
+@pytest.mark.parametrize(
+    ("seen", "steps", "result"),
+    [
+        (None, [], Fencing.NO_VOLUME),
+        (state(), [], Fencing.NO_VOLUME),
+        (state(), [AdmitHost(SLOT, ONE)], Fencing.NO_VOLUME),
+        (fenced(ONE), [], Fencing.ALREADY),
+        (fenced(ONE), [Look(SLOT)], Fencing.ALREADY),
+        (fenced(ONE), [Look(SLOT), AdmitHost(SLOT, ONE)], Fencing.CHANGED),
+        (state(disk()), [Look(SLOT)], Fencing.NOT_FENCED),
+    ],
+)
+def test_what_came_of_it_is_told(
+    seen: SlotState | None, steps: list[Step], result: Fencing
+) -> None:
+    assert fencing_result(seen, steps) is result
+
+
+@pytest.mark.parametrize(
+    ("seen", "yes"),
+    [(None, False), (state(), False), (state(disk()), False), (fenced(NOBODY), True)],
+)
+def test_a_volume_is_fenced_that_the_device_restricts(
+    seen: SlotState | None,
+    yes: bool,  # noqa: FBT001 (a row of the table)
+) -> None:
+    assert is_fenced(seen) is yes
+
+
+# Who else has it
+
+
+@pytest.mark.parametrize(
+    ("held", "others"),
+    [
+        ([], set()),
+        ([claim("worker-1")], set()),
+        ([claim("worker-2")], {"worker-2"}),
+        ([claim("worker-2", attached=False)], set()),
+        ([claim("worker-2", 1, attached=False), claim("worker-1", 2)], {"worker-2"}),
+        ([claim("worker-2", 3, attached=False), claim("worker-1", 2)], set()),
+        (
+            [
+                claim("worker-2", 3, attached=False),
+                claim("worker-1", 2),
+                claim("worker-1", 4),
+            ],
+            set(),
+        ),
+    ],
+    ids=["nobody", "itself", "attached", "waits alone", "is older", "is younger", "in between"],
+)
+def test_others_have_a_volume_that_are_attached_or_came_first(
+    held: list[Attachment], others: set[str]
+) -> None:
+    assert holders_beside(publication("worker-1"), held) == others
+
+
+def test_of_two_claims_that_wait_the_older_one_goes_first() -> None:
+    older, younger = claim("worker-1", 1, attached=False), claim("worker-2", 2, attached=False)
+
+    check_holders(publication("worker-1"), (older, younger), NOW)
+    with pytest.raises(InUse, match="attached to worker-1 and cannot"):
+        check_holders(publication("worker-2"), (older, younger), NOW)
+
+
+def test_whose_claim_was_granted_waits_for_nobody_who_is_not_attached() -> None:
+    check_holders(
+        publication("worker-1"), (claim("worker-1", 2), claim("worker-2", 1, attached=False)), NOW
+    )
+
+
+def test_of_several_claims_of_a_node_its_oldest_counts() -> None:
+    own = [claim("worker-1", order, attached=False) for order in (3, 1)]
+
+    check_holders(publication("worker-1"), (*own, claim("worker-2", 2, attached=False)), NOW)
+
+
+def test_a_node_without_a_claim_waits_for_whoever_has_one() -> None:
+    with pytest.raises(InUse, match="worker-2"):
+        check_holders(publication("worker-1"), (claim("worker-2", 9, attached=False),), NOW)
+
+
+def test_a_migration_has_two_ends() -> None:
+    wanted = publication("worker-1", Mode.MULTI_NODE_MULTI_WRITER, raw=True)
+
+    assert MIGRATION_NODES == 2
+    with pytest.raises(InUse, match="two ends"):
+        check_holders(wanted, (claim("worker-2"), claim("worker-3"), claim("worker-1")), NOW)
