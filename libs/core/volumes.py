@@ -50,7 +50,13 @@ AUTH_KEY, AUTH_DHCHAP = "auth", "dhchap"
 
 _DAY = 86_400
 _MKFS_WORD = re.compile(r"[A-Za-z0-9=,._:^+%-]{1,64}", re.ASCII)
-_FORCE = re.compile(r"-[A-Za-z]{0,4}[fF][A-Za-z]{0,4}|--force.*", re.ASCII)
+# Options go together in a word as long as none takes a value: those that do not are, of any mkfs,
+# CDKMNSVcjqv (getopt in misc/mke2fs.c, mkfs/xfs_mkfs.c and mkfs/main.c of btrfs-progs, which takes
+# long options cut short, too). -C forces in mkfs.xfs, and is a number of bytes in mkfs.ext4.
+_FORCE = re.compile(
+    r"(?:^| )(?:--fo|-[A-Za-z]{0,4}[fF][A-Za-z]{0,4}(?: |$)|-[CDKMNSVcjqv]*(?:[fF]|C(?! ?[0-9])))",
+    re.ASCII,
+)
 _MAX_MKFS = 256
 
 
@@ -129,8 +135,10 @@ def parse_mkfs_options(text: str, field: str) -> str:
             f"{field} must be at most {_MAX_MKFS} characters of options, each made of letters, "
             "digits and = , . _ : ^ + % -"
         )
-    if any(_FORCE.fullmatch(word) for word in words):
+    options = " ".join(words)
+    if _FORCE.search(options):
         raise InvalidRequest(
-            f"{field} must not force (-f, -F, --force): what mkfs refuses to overwrite may be data"
+            f"{field} must not force (-f, -F, --force, and -C of mkfs.xfs): what mkfs refuses to "
+            "overwrite may be data"
         )
-    return " ".join(words)
+    return options

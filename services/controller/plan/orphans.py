@@ -61,7 +61,7 @@ def size_of(orphan: Orphan, terms: Terms, seen: SlotState) -> int | None:
         case Kind.FILE:
             sizes = [file.size or 0 for file in seen.files if file.path == orphan.name]
             return sizes[0] if sizes else None
-        case Kind.SUBVOLUME:
+        case Kind.SUBVOLUME:  # pragma: no branch (there is no other kind)
             place = _place(orphan, terms, seen)
             return None if place is None else 0
 

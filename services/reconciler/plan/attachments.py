@@ -185,20 +185,8 @@ def _unstick(note: Note, held: Held, node: Node | None, *, detaches: bool) -> Fi
     if detaches:
         return None  # which is another finding
     if node is not None and used and not node.out_of_service:
-        return _wrest(note, held, node, guard)
+        return None  # so is this one: how long the node has been away counts, and not the deletion
     return note.acts(act(ActionKind.DETACH, note, held, guard))
-
-
-def _wrest(note: Note, held: Held, node: Node, guard: Guard) -> Finding:
-    """Detach what a node that is away reported in use, where the rules allow it."""
-    policy = note.case.rules.in_use
-    if policy is InUse.NEVER or (
-        policy is InUse.FENCED and admission_of(held) is Admission.EVERYBODY
-    ):
-        return note.is_for_people(_SAY_OFF.format(node=node.name))
-    if not note.is_due(note.case.rules.force_detach):
-        return note.waits(note.case.rules.force_detach, "Then it is detached.")
-    return shut_out_first(note, held, guard) or note.acts(act(ActionKind.DETACH, note, held, guard))
 
 
 def _guard_now(held: Held, node: Node | None, *, used: bool) -> Guard:
