@@ -9,15 +9,19 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Self
 
+from libs.core.errors import InvalidRequest
 from libs.core.ids import Slot
 from libs.core.paths import IMAGE_SUFFIX, DevicePath
 
 INNER_NAME = "volume" + IMAGE_SUFFIX
 """The one file in a subvolume; its name stays when the subvolume is cloned."""
 
+# Numbers without leading zeros, as they are written: a path that is read must be the one that is
+# rendered, because removals aim at the rendered one.
 _STEM = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*?)"
-    r"(?:[.](?P<made>[0-9a-f]{1,9})-(?P<size>[0-9a-f]{1,16})[.]of[.](?P<source>[A-Za-z0-9._-]+))?",
+    r"(?:[.](?P<made>0|[1-9a-f][0-9a-f]{0,8})-(?P<size>0|[1-9a-f][0-9a-f]{0,15})"
+    r"[.]of[.](?P<source>[A-Za-z0-9._-]+))?",
     re.ASCII,
 )
 
@@ -69,9 +73,14 @@ class Image:
         else:
             return None
         match = _STEM.fullmatch(stem)
-        if match is None or not directory:
+        if match is None:
             return None
-        return cls(DevicePath(directory), Slot(match["name"]), _origin(match), layout)
+        try:
+            image = cls(DevicePath.parse(directory), Slot(match["name"]), _origin(match), layout)
+            read = image.path.text
+        except InvalidRequest:
+            return None
+        return image if read == path else None
 
     @property
     def stem(self) -> str:

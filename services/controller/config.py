@@ -23,7 +23,13 @@ _SNMP_NEEDS = {
 
 
 def _base_paths(text: str) -> tuple[DevicePath, ...]:
-    return tuple(DevicePath.parse(part.strip(), "each path") for part in text.split(","))
+    paths = tuple(DevicePath.parse(part.strip(), "each path") for part in text.split(","))
+    for path in paths:
+        inside = [one for one in paths if one.text.startswith(f"{path.text}/")]
+        if inside:
+            # What lies in a directory of volumes is taken for a volume, or for what is left of one.
+            raise ValueError(f"must not lie in each other: {inside[0]} lies in {path}")
+    return paths
 
 
 def _overcommit(text: str) -> float:

@@ -26,7 +26,7 @@ from services.reconciler.plan.release import (
     unknown,
     what,
 )
-from services.reconciler.rules import InUse
+from services.reconciler.rules import InUse, Rules
 
 _QUIET = 60.0
 """Every volume is unused for a moment after it was attached, which nobody needs to hear of."""
@@ -185,8 +185,17 @@ def _unstick(note: Note, held: Held, node: Node | None, *, detaches: bool) -> Fi
     if detaches:
         return None  # which is another finding
     if node is not None and used and not node.out_of_service:
-        return None  # so is this one: how long the node has been away counts, and not the deletion
+        # What counts is how long the node has been away, which is another finding, and not how long
+        # the attachment has been deleted: the node may have been Ready until a moment ago.
+        to_people = _is_left_to_people(held, note.case.rules)
+        return note.is_for_people(_SAY_OFF.format(node=node.name)) if to_people else None
     return note.acts(act(ActionKind.DETACH, note, held, guard))
+
+
+def _is_left_to_people(held: Held, rules: Rules) -> bool:
+    """Whether what a node that is away reported in use is never taken from it."""
+    is_open = admission_of(held) is Admission.EVERYBODY
+    return rules.in_use is InUse.NEVER or (rules.in_use is InUse.FENCED and is_open)
 
 
 def _guard_now(held: Held, node: Node | None, *, used: bool) -> Guard:

@@ -1,5 +1,7 @@
 """Single items of an inventory: what is whole, and what is somebody else's."""
 
+from dataclasses import replace
+
 import pytest
 
 from libs.core.paths import DevicePath
@@ -8,7 +10,9 @@ from libs.rdsclient.model import BackingFile, FileDisk, Pool, Storage, Subvolume
 from services.controller.happenings import ClaimName
 from services.controller.plan.fingerprints import Kind
 from services.controller.plan.inventory import Half, take_inventory
+from services.controller.plan.snapshots import plan_delete_snapshot
 from services.controller.requests.parameters import read_claim
+from tests.unit.controller.copies import SNAPSHOT, SUB_SNAPSHOT, SUB_TERMS
 from tests.unit.controller.values import BASE, disk
 
 BTRFS = DevicePath.parse("/btr/volumes")
@@ -59,3 +63,13 @@ def test_the_claim_of_a_volume_is_known_where_it_is_said(
     parameters: dict[str, str], claim: ClaimName | None
 ) -> None:
     assert read_claim(parameters) == claim
+
+
+def test_a_snapshot_is_removed_by_itself_and_not_what_is_named_like_it_elsewhere() -> None:
+    elsewhere = replace(SUB_SNAPSHOT.subvolumes[0], label="another")
+    seen = replace(SUB_SNAPSHOT, subvolumes=(elsewhere, *SUB_SNAPSHOT.subvolumes))
+
+    steps = plan_delete_snapshot(SNAPSHOT, SUB_TERMS, seen)
+
+    assert steps == plan_delete_snapshot(SNAPSHOT, SUB_TERMS, SUB_SNAPSHOT)
+    assert len(steps) == 1

@@ -22,6 +22,33 @@ def test_the_path_of_an_image_tells_all_about_it(image: Image) -> None:
     assert Image.parse(image.path.text) == image
 
 
+numbers = st.text("0123456789abcdef", min_size=1, max_size=17)
+
+
+@given(
+    st.sampled_from(["/btr/volumes", "/a", "/a//b", "/a/../b", ""]),
+    st.builds("{}.{}-{}.of.{}".format, names, numbers, numbers, names) | names,
+    st.sampled_from([".img", "/volume.img"]),
+)
+def test_what_is_read_of_a_path_has_that_path_and_no_other(
+    directory: str, stem: str, end: str
+) -> None:
+    path = f"{directory}/{stem}{end}"
+
+    image = Image.parse(path)
+
+    assert image is None or image.path.text == path
+
+
+@pytest.mark.parametrize("numbers", ["01-64", "1-064", "00-64"])
+def test_numbers_that_the_driver_does_not_write_tell_of_no_origin(numbers: str) -> None:
+    image = Image.parse(f"/btr/volumes/pvc-a.{numbers}.of.snap-c/volume.img")
+
+    assert image is not None
+    assert image.origin is None
+    assert image.slot.text == f"pvc-a.{numbers}.of.snap-c"
+
+
 def test_a_subvolume_is_named_within_its_filesystem() -> None:
     image = Image(DevicePath("/btr/volumes/a"), Slot("pvc-1"), None, Layout.SUBVOLUME)
 

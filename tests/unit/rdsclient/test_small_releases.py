@@ -153,11 +153,11 @@ def test_a_pool_is_one_or_none() -> None:
 
 
 def test_a_disk_without_a_name_has_no_health_and_a_number_beyond_all_bounds_is_none() -> None:
-    text = answer([{"type": "hardware"}, {"slot": "nvme1", "type": "hardware", "size": 10**400}])
+    drive = {"slot": "nvme1", "type": "hardware", "temperature": 10**400}
 
-    (disk,) = health.parse_health(text, health.list_health(LATEST))
+    (disk,) = health.parse_health(answer([{"type": "hardware"}, drive]), health.list_health(LATEST))
 
-    assert (disk.slot, disk.size) == ("nvme1", None)
+    assert (disk.slot, disk.smart.temperature) == ("nvme1", None)
     assert disk.is_mute_drive
 
 

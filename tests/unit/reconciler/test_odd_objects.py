@@ -14,7 +14,7 @@ from services.reconciler.adapters.objects import (
     read_node,
     read_volume,
 )
-from services.reconciler.findings import ActionKind, Decision, FindingKind, FindingState
+from services.reconciler.findings import FindingKind, FindingState
 from services.reconciler.inventory import PIECE
 from services.reconciler.memory import MAX_BYTES, Memory, OrphanDecision, render_memory
 from services.reconciler.memory import DecisionKind as Kind
@@ -27,10 +27,10 @@ from tests.unit.reconciler.values import (
     NOW,
     RULES,
     V1,
+    at,
     decide_after,
     device,
     in_use,
-    kinds,
     leftover,
     node,
     of_kind,
@@ -44,6 +44,7 @@ from tests.unit.reconciler.values import (
     volume_id,
 )
 
+FOR_PEOPLE = FindingState.FOR_PEOPLE
 MANY = range(1, 2 * PIECE + 1)
 
 
@@ -91,35 +92,36 @@ def test_an_attachment_to_no_node_is_nobodys_trouble() -> None:
     assert of_kind(decision, FindingKind.NODE_GONE) == []
 
 
-def reported(
-    *, policy: InUse, admission: Admission = Admission.ADMITTED, after: float = RULES.force_detach
-) -> Decision:
-    """Decide about a stuck attachment to a node that is away and reported it in use."""
-    away = node(ready=Ready.UNKNOWN, **in_use(V1))
-    stuck = one(away, va=va(deleting_since=NOW), view=view(admission=admission))
-    return decide_after(after, stuck, replace(ACTIVE, in_use=policy))
-
-
-@pytest.mark.parametrize(
-    ("policy", "admission"),
-    [(InUse.NEVER, Admission.ADMITTED), (InUse.FENCED, Admission.EVERYBODY)],
-)
-def test_what_a_node_reported_in_use_is_left_to_people_where_the_rules_say_so(
+@pytest.mark.parametrize("policy", [InUse.FENCED, InUse.ALWAYS])
+@pytest.mark.parametrize("admission", [Admission.EVERYBODY, Admission.ADMITTED, Admission.SHUT_OUT])
+def test_a_node_that_was_ready_a_moment_ago_keeps_what_is_stuck_there_and_in_use(
     policy: InUse, admission: Admission
 ) -> None:
-    assert reported(policy=policy, admission=admission).actions == ()
+    rules, later = replace(RULES, in_use=policy), NOW + RULES.force_detach + 1
+    stuck, told = va(deleting_since=NOW), view(admission=admission)
+    ready = one(node("a", **in_use(V1)), va=stuck, view=told)
+    silent = one(node("a", Ready.UNKNOWN, ready_since=later, **in_use(V1)), va=stuck, view=told)
+    memory = decide(
+        at(ready, later), decide(ready, Memory(), rules, NOW).memory, rules, later
+    ).memory
+
+    decision = decide(at(silent, later + 1), memory, rules, later + 1)
+
+    assert decision.actions == ()
+    assert only(decision, FindingKind.NODE_NOT_READY).state is FindingState.WAITING
 
 
-@pytest.mark.parametrize(
-    ("admission", "expected"),
-    [(Admission.ADMITTED, ActionKind.FENCE), (Admission.SHUT_OUT, ActionKind.DETACH)],
-)
-def test_a_stuck_attachment_that_a_node_reported_goes_once_the_node_is_shut_out(
-    admission: Admission, expected: ActionKind
-) -> None:
-    assert expected in kinds(reported(policy=InUse.FENCED, admission=admission))
-    early = reported(policy=InUse.FENCED, admission=admission, after=RULES.stuck)
-    assert early.actions == ()
+def test_people_are_told_of_what_is_stuck_where_the_rules_leave_it_to_them() -> None:
+    away = one(node("a", Ready.UNKNOWN, **in_use(V1)), va=va(deleting_since=NOW))
+
+    for policy, state in (
+        (InUse.NEVER, [FOR_PEOPLE]),
+        (InUse.FENCED, [FOR_PEOPLE]),
+        (InUse.ALWAYS, []),
+    ):
+        decision = decide_after(RULES.stuck, away, replace(RULES, in_use=policy))
+        stuck = of_kind(decision, FindingKind.ATTACHMENT_STUCK)
+        assert [finding.state for finding in stuck] == state
 
 
 def test_an_attachment_that_nothing_keeps_is_not_stuck() -> None:
@@ -195,6 +197,14 @@ def test_a_large_cluster_is_decided_about_in_pieces_with_the_same_result() -> No
 
     assert [step for step in steps if step is not None] == [decide(large, Memory(), RULES, NOW)]
     assert len(steps) > 3 * len(MANY) // PIECE
+
+
+def test_many_orphans_are_ended_in_pieces_and_none_is_forgotten() -> None:
+    left = seen(devices=[device(*(volume(volume_id(n)) for n in MANY))], nodes=[node("b")])
+
+    decision = decide_after(ACTIVE.orphan, left, ACTIVE)
+
+    assert len(of_kind(decision, FindingKind.ORPHAN_VOLUME)) == len(MANY)
 
 
 def decisions(count: int) -> Iterator[tuple[str, OrphanDecision]]:
