@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 import time
 from collections import Counter
@@ -26,8 +27,13 @@ from tests.outage.site import (
 )
 from tests.waiting import until
 
-MOST_SECONDS = 15.0
+PROMISED_SECONDS = 15.0
 """How long it may take beyond the thresholds until another node has a volume."""
+
+BESIDE_OTHERS = 60.0
+"""Likewise while other tests have the machine, too: `./dev outage` asks for what is promised."""
+
+MOST_SECONDS = BESIDE_OTHERS if "PYTEST_XDIST_WORKER" in os.environ else PROMISED_SECONDS
 
 UNCOUNTED = 8
 """What the leader may have done between the last look at its metrics and its end."""

@@ -1,7 +1,8 @@
 """Rules of the house that no linter knows."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,17 +17,19 @@ SOURCES = sorted(
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 
-def names(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            yield f"{node.value.id}.{node.attr}"
+@cache
+def names(path: Path) -> AbstractSet[str]:
+    """Return what is taken from something that has a name, such as os.environ."""
+    return {
+        f"{node.value.id}.{node.attr}"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    }
 
 
 def test_only_composition_roots_read_the_environment() -> None:
     readers = {
-        str(path.relative_to(ROOT))
-        for path in SOURCES
-        if {"os.environ", "os.getenv"} & set(names(path))
+        str(path.relative_to(ROOT)) for path in SOURCES if {"os.environ", "os.getenv"} & names(path)
     }
 
     assert readers == {
@@ -72,7 +75,7 @@ def test_every_blocking_subprocess_and_sleep_is_kept_out_of_the_services() -> No
     guilty = [
         str(path.relative_to(ROOT))
         for path in SOURCES
-        if path.parts[len(ROOT.parts)] in {"libs", "services"} and blocking & set(names(path))
+        if path.parts[len(ROOT.parts)] in {"libs", "services"} and blocking & names(path)
     ]
 
     assert guilty == []
