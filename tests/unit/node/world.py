@@ -190,7 +190,19 @@ def run(world: World, cut: int = -1) -> tuple[list[Step], str]:
 
 def _mounts(record: Record) -> st.SearchStrategy[dict[str, Mount]]:
     points = () if record.use.is_block else record.paths
-    return st.fixed_dictionaries({}, optional={point: mounts_at(point) for point in points})
+    found = st.fixed_dictionaries({}, optional={point: mounts_at(point) for point in points})
+    return found.map(_as_a_kernel_has_them)
+
+
+def _as_a_kernel_has_them(mounts: dict[str, Mount]) -> dict[str, Mount]:
+    """Give all mounts of a device the options of its one superblock, which they share."""
+    of_devices: dict[tuple[int, int], frozenset[str]] = {}
+    return {
+        point: replace(
+            mount, super_options=of_devices.setdefault(mount.device, mount.super_options)
+        )
+        for point, mount in mounts.items()
+    }
 
 
 def _worlds_for(record: Record) -> st.SearchStrategy[World]:
