@@ -124,7 +124,7 @@ def test_a_line_with_one_field_that_makes_no_sense_cannot_be_read(line: str) -> 
         Mount.parse(line)
 
 
-@given(st.lists(mounts, max_size=5))
+@given(st.lists(mounts, max_size=3))
 def test_what_was_written_is_read(table: list[Mount]) -> None:
     text = "".join(line(mount) + "\n" for mount in table)
 
