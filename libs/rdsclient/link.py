@@ -91,7 +91,7 @@ class Link:
                 await self._away(error, failures)
                 failures += 1
                 continue
-            failures, self.problem = 0, DeviceAway("")
+            failures, pause, self.problem = 0, 0.0, DeviceAway("")
             epoch = self.status.epoch + 1
             record(
                 log,
@@ -106,10 +106,12 @@ class Link:
                 await self._until_dead(connection)
             except Exception:  # a bug must not leave the driver without its device for good
                 log.exception("device connection not watched", device=self.config.address)
+                pause = _BACKOFF[0]  # nor keep the device busy with logins
             finally:
                 connection.abort()
             log.warning("device connection lost", device=self.config.address)
             await self._set(LinkStatus(LinkState.CONNECTING, epoch), None)
+            await asyncio.sleep(pause)
 
     def _say_away(self, problem: Unreachable, delay: float) -> None:
         facts = {
