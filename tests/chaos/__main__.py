@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos import report
-from tests.chaos.clocks import LIBRARY
+from tests.chaos.clocks import COMPILER
 from tests.chaos.programs import HouseBroken
 from tests.chaos.run import Options, run
 from tests.component.node.rig import why_not
@@ -38,8 +38,8 @@ def too_little(found: Mapping[str, Any]) -> Iterator[str]:
         for what, least in LEAST.items():
             if found[what] < least:
                 yield f"{found[what]} {what} show too little: there have to be {least}"
-        if LIBRARY is None:
-            yield "no process had a clock of its own: that takes libfaketime (Debian's package)"
+        if COMPILER is None:
+            yield "no process had a clock of its own: that takes a C compiler (cc)"
 
 
 def main() -> int:

@@ -19,6 +19,7 @@ from libs.kube.client import open_kube
 from libs.mockrds.testing import PASSWORD
 from protos.gen.csi import v1 as csi
 from tests.chaos.calls import Calls
+from tests.chaos.clocks import build_library
 from tests.chaos.cluster import Cluster
 from tests.chaos.machine import Machine, node_flags
 from tests.chaos.programs import Program
@@ -214,7 +215,7 @@ async def open_house(directory: Path, nodes: int) -> AsyncIterator[House]:
         (here / "disks").mkdir()
         (here / "password").write_text(PASSWORD)
         ssh, control = free_ports(2)
-        program = partial(Program, logs=logs)
+        program = partial(Program, logs=logs, library=await build_library(here))
         device = program("device", "libs.mockrds", device_flags(here, ssh, control), remembers=True)
         await stack.enter_async_context(device.running())
         (here / "host-key.pub").write_text(device.said["host_key"] + "\n")

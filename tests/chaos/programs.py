@@ -33,6 +33,7 @@ class Program:
         logs: where the log goes.
         is_ready: asks whether it serves; None where its first line on standard output says so.
         remembers: whether it keeps all that it was ever asked, as stand-ins do.
+        library: what gives it a clock of its own; None where there is none.
         starts: how often it was started.
         lives: for each process, what it used once it was ready, as far as it was looked at.
     """
@@ -43,6 +44,7 @@ class Program:
     logs: Path
     is_ready: Callable[[], Awaitable[bool]] | None = None
     remembers: bool = False
+    library: Path | None = None
     starts: int = 0
     lives: list[list[Sample]] = field(default_factory=list)
     said: dict[str, Any] = field(default_factory=dict)
@@ -84,7 +86,11 @@ class Program:
                 stdout=asyncio.subprocess.PIPE if self.is_ready is None else log,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, "HOSTNAME": self.name, **clocks.environment(self.clock)},
+                env={
+                    **os.environ,
+                    "HOSTNAME": self.name,
+                    **clocks.environment(self.library, self.clock),
+                },
             )
         self.starts += 1
         try:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import aiohttp
 
-from tests.chaos.clocks import LIBRARY, set_clock
+from tests.chaos.clocks import COMPILER, set_clock
 from tests.chaos.house import House
 from tests.chaos.programs import Program
 from tests.chaos.schedule import Fault, Kind
@@ -61,7 +61,7 @@ class Trouble:
         how = f" ({fault.how})" if fault.kind is Kind.REPLY else ""
         name = f"{fault.kind.value}{how}"
         key = self._key(fault)
-        if key in self._under_way or (fault.kind is Kind.CLOCK and LIBRARY is None):
+        if key in self._under_way or (fault.kind is Kind.CLOCK and COMPILER is None):
             self.skipped[name] += 1
             return
         if key:
