@@ -2,7 +2,7 @@
 
 Each mutant is a copy of a module with one small change (`operators`). The tests that come to the
 changed line are run on it, the quickest first, until one fails. What fails none is a survivor: a
-missing test, or a change that means the same, which mutation.toml then says.
+missing test, or a change that means the same, which a file in `explained` then says.
 """
 
 import argparse
@@ -19,7 +19,6 @@ from tests.mutation.orders import Baseline, Order, Outcome
 from tests.mutation.report import Result, complaints, table
 from tests.mutation.tree import (
     BUILD,
-    CONFIG,
     TREE,
     Config,
     copy_tree,
@@ -169,7 +168,7 @@ def _try_module(
 
 def main() -> int:
     arguments = _arguments()
-    config = read_config(CONFIG.read_text())
+    config = read_config()
     modules = pure_modules()
     copy_tree()
     _GRAPH.write_text(write_graph(graph_of(modules_below(TREE))))

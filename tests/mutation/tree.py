@@ -14,6 +14,9 @@ ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "mutation"
 TREE = BUILD / "tree"
 CONFIG = Path(__file__).with_name("mutation.toml")
+EXPLAINED = Path(__file__).with_name("explained")
+"""A file for each package: what survives and is no missing test, with the reason."""
+
 _SOURCES = ("libs", "services", "rdsctl", "tests/strategies", "tests/fakes")
 
 
@@ -24,7 +27,7 @@ class Explained:
     Attributes:
         module: whose they are.
         line: the first line of what is changed, without its indentation.
-        changes: each as `before -> after`; none means every change of the line.
+        changes: each as `before -> after`, as the table tells them; none means all of the line.
         why: for people.
     """
 
@@ -41,7 +44,7 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What mutation.toml says.
+    """What mutation.toml says, and what is explained.
 
     Attributes:
         texts: modules whose sentences are for machines.
@@ -59,15 +62,17 @@ class Config:
         return self.tests[max(fitting, key=len)] if fitting else ()
 
 
-def read_config(text: str) -> Config:
-    """Read mutation.toml."""
-    raw: dict[str, Any] = tomllib.loads(text)
+def read_config() -> Config:
+    """Read mutation.toml, and what is explained."""
+    raw: dict[str, Any] = tomllib.loads(CONFIG.read_text())
+    files = [tomllib.loads(path.read_text()) for path in sorted(EXPLAINED.glob("*.toml"))]
     return Config(
         tuple(raw.get("texts", ())),
         {start: tuple(paths) for start, paths in raw.get("tests", {}).items()},
         tuple(
             Explained(one["module"], one["line"], tuple(one.get("changes", ())), one["why"])
-            for one in raw.get("explained", ())
+            for file in files
+            for one in file["explained"]
         ),
     )
 
