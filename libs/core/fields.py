@@ -34,7 +34,7 @@ def read(
     return parse(values[key], f"{field}.{key}") if key in values else default
 
 
-def whole(minimum: int, maximum: int) -> Callable[[str, str], int]:
+def whole_seconds(minimum: int, maximum: int) -> Callable[[str, str], int]:
     """Return a parser for a whole number of seconds, from `minimum` to `maximum`."""
 
     def parse(text: str, field: str) -> int:

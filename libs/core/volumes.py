@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from libs.core.errors import InvalidRequest
-from libs.core.fields import read, whole
+from libs.core.fields import read, whole_seconds
 from libs.core.ids import shown
 from libs.core.size import MIB
 
@@ -103,9 +103,9 @@ def parse_reconnect(given: Mapping[str, str]) -> Reconnect:
     """
     default = Reconnect()
     return Reconnect(
-        read(given, "ctrlLossTmo", whole(-1, _DAY), default.ctrl_loss),
-        read(given, "reconnectDelay", whole(1, 3600), default.delay),
-        read(given, "keepAliveTmo", whole(0, 3600), default.keep_alive),
+        read(given, "ctrlLossTmo", whole_seconds(-1, _DAY), default.ctrl_loss),
+        read(given, "reconnectDelay", whole_seconds(1, 3600), default.delay),
+        read(given, "keepAliveTmo", whole_seconds(0, 3600), default.keep_alive),
     )
 
 

@@ -23,6 +23,7 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _HOST, _PORT = "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"
 
 _TOKEN_SECONDS = 60.0
+_PLUGIN_SECONDS = 120.0
 """How long a token that was read is used: the kubelet replaces the file long before it expires."""
 
 
@@ -160,7 +161,8 @@ class _Fixed:
 async def access_of_kubeconfig(path: Path) -> Access:
     """Return the access that the current context of a kubeconfig file gives.
 
-    Exec plugins are run, once: what they give is used until the process ends.
+    Exec plugins are run, once: what they give is used until the process ends. One may ask a person
+    to log in, so it has two minutes.
 
     Raises:
         Unreachable: the file is not there, or makes no sense.
@@ -168,7 +170,8 @@ async def access_of_kubeconfig(path: Path) -> Access:
     try:
         found = await asyncio.to_thread(_configuration)
         loader = await asyncio.to_thread(_loader)
-        await loader(str(path), client_configuration=found)
+        async with asyncio.timeout(_PLUGIN_SECONDS):
+            await loader(str(path), client_configuration=found)
         tls = await asyncio.to_thread(_tls, found)
     except Exception as error:  # the loader raises whatever a bad file makes it stumble over
         raise Unreachable(

@@ -1,10 +1,9 @@
 """From Kubernetes' objects, as the API has them, to values. Pure."""
 
-import re
 from collections.abc import Iterable, Iterator
-from decimal import Decimal
 from typing import Any
 
+from libs.kube.quantities import parse_quantity
 from rdsctl.preflight.model import (
     Attachment,
     CsiDriver,
@@ -16,24 +15,11 @@ from rdsctl.preflight.model import (
 
 Object = dict[str, Any]
 
-_QUANTITY = re.compile(r"([0-9]+(?:[.][0-9]*)?)([KMGTPE]i|[kMGTPE])?", re.ASCII)
-_UNITS = {"": 1} | {
-    unit: base**power
-    for units, base in ((("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), 1024), ("kMGTPE", 1000))
-    for power, unit in enumerate(units, 1)
-}
-
 OUR_ENDPOINT = "--csi-endpoint"
 """The flag by which containers of this driver are told from those of another one of its name."""
 
 _CONTROLLER_SIGNS = ("rds-address", OUR_ENDPOINT)
 """What arguments of a controller have: it names no driver in its manifest."""
-
-
-def parse_quantity(text: str) -> int | None:
-    """Read a quantity of bytes (Kubernetes: resource quantities); None for another one."""
-    match = _QUANTITY.fullmatch(text)
-    return int(Decimal(match[1]) * _UNITS[match[2] or ""]) if match else None
 
 
 def read_driver(item: Object | None) -> CsiDriver | None:

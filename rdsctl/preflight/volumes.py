@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from libs.core.address import parse_host, parse_port
 from libs.core.errors import InvalidRequest
-from libs.core.fields import whole, word
+from libs.core.fields import whole_seconds, word
 from libs.core.ids import Nqn, VolumeId, parse_nqn_prefix, shown
 from libs.core.images import Image, Layout
 from libs.core.paths import DevicePath
@@ -161,7 +161,7 @@ _PARSERS: dict[str, Callable[[str, str], object]] = {
     "rdsPort": parse_port,
     "nqnPrefix": parse_nqn_prefix,
     "mkfsOptions": parse_mkfs_options,
-    "migrationTimeoutSeconds": whole(30, 3600),
+    "migrationTimeoutSeconds": whole_seconds(30, 3600),
     "volumePath": DevicePath.parse,
     "rdsBasePath": DevicePath.parse,
     "layout": lambda text, field: word(text, field, tuple(one.value for one in Layout)),

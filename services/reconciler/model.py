@@ -50,7 +50,6 @@ class Node:
         ready: the status of its condition Ready.
         ready_since: the lastTransitionTime of that condition; 0 where there is none.
         out_of_service: whether it has the taint node.kubernetes.io/out-of-service.
-        deleting: whether it has a deletionTimestamp.
         volumes_in_use: the handles of our volumes in status.volumesInUse, where they stand as
             `kubernetes.io/csi/<driver>^<handle>`.
         host_nqn: what the node plugin says in its annotation; empty while it has not.
@@ -61,7 +60,6 @@ class Node:
     ready: Ready = Ready.YES
     ready_since: float = 0.0
     out_of_service: bool = False
-    deleting: bool = False
     volumes_in_use: frozenset[str] = frozenset()
     host_nqn: str = ""
 

@@ -57,7 +57,7 @@ class Rules:
     in_use: InUse = InUse.NEVER
     force_detach: float = 360.0
     unused: float = 900.0
-    stuck: float = 60.0
+    stuck: float = 30.0
     half_state: float = 120.0
     fencing: float = 30.0
     migration: float = 300.0

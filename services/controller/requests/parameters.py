@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from libs.core.address import parse_host, parse_port
 from libs.core.errors import InvalidRequest
-from libs.core.fields import read, whole, word
+from libs.core.fields import read, whole_seconds, word
 from libs.core.ids import parse_nqn_prefix, shown
 from libs.core.images import Layout
 from libs.core.paths import DevicePath
@@ -116,7 +116,7 @@ def parse_changes(given: Mapping[str, str], settings: ControllerSettings) -> Cha
 
 def parse_migration_timeout(given: Mapping[str, str], field: str = "parameters") -> int:
     """Read how many seconds a live migration may take."""
-    return read(given, "migrationTimeoutSeconds", whole(30, 3600), 300, field)
+    return read(given, "migrationTimeoutSeconds", whole_seconds(30, 3600), 300, field)
 
 
 def parse_password(secrets: Mapping[str, str], *, needed: bool) -> Secret | None:

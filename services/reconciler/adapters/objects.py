@@ -4,12 +4,12 @@ Whatever is missing from an object counts as nothing; what is there and cannot b
 the listing that it is in is not complete.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from libs.kube.answers import Object
+from libs.kube.quantities import parse_quantity
 from services.reconciler.model import (
     Node,
     PersistentVolume,
@@ -23,10 +23,6 @@ OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 
 _IN_USE = "kubernetes.io/csi/{}^"
 """Kubernetes (pkg/volume/csi): how status.volumesInUse names a CSI volume, before its handle."""
-
-_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMGTPE]i|[kMGTPE])?")
-_UNITS = {"": 1, "k": 1000, **{unit: 1000**n for n, unit in enumerate("MGTPE", 2)}}
-_UNITS |= {f"{unit}i": 1024**n for n, unit in enumerate("KMGTPE", 1)}
 
 
 def read_node(item: Object, driver: str) -> Node:
@@ -43,7 +39,6 @@ def read_node(item: Object, driver: str) -> Node:
         ready=_ready(ready.get("status")),
         ready_since=_moment(ready.get("lastTransitionTime")) or 0.0,
         out_of_service=any(t.get("key") == OUT_OF_SERVICE for t in spec.get("taints") or ()),
-        deleting=bool(metadata.get("deletionTimestamp")),
         volumes_in_use=frozenset(n.removeprefix(begin) for n in in_use if n.startswith(begin)),
         host_nqn=str(annotations.get(f"{driver}/host-nqn") or ""),
     )
@@ -97,7 +92,7 @@ def read_volume(item: Object, driver: str) -> PersistentVolume:
         read_only=modes == ("ReadOnlyMany",),
         migration_timeout=_seconds(attributes.get("migrationTimeoutSeconds")),
         created=_moment(metadata.get("creationTimestamp")) or 0.0,
-        capacity=_quantity((spec.get("capacity") or {}).get("storage")),
+        capacity=parse_quantity(_text(spec.get("capacity") or {}, "storage")) or 0,
         access_modes=modes,
         finalizers=_texts(metadata, "finalizers"),
     )
@@ -136,8 +131,3 @@ def _seconds(text: object) -> float:
         return float(str(text)) if text else 0.0
     except ValueError:
         return 0.0
-
-
-def _quantity(text: object) -> int:
-    match = _QUANTITY.fullmatch(str(text))
-    return int(float(match[1]) * _UNITS[match[2] or ""]) if match else 0

@@ -4,7 +4,7 @@ import pytest
 
 from libs.core.address import MAX_PORT, NVME_TCP_PORT, parse_host, parse_port
 from libs.core.errors import InvalidRequest, RdsCsiError
-from libs.core.fields import read, whole
+from libs.core.fields import read, whole_seconds
 from libs.core.ids import (
     NodeId,
     Nqn,
@@ -49,10 +49,10 @@ def test_names_of_two_characters_are_names() -> None:
 
 @pytest.mark.parametrize("text", ["12345678901", "1234567890", "", "--1", "1.5"])
 def test_a_whole_number_has_up_to_nine_digits(text: str) -> None:
-    assert whole(-1, 10**12)("-1", "x") == -1
-    assert whole(-1, 10**12)("123456789", "x") == 123456789
+    assert whole_seconds(-1, 10**12)("-1", "x") == -1
+    assert whole_seconds(-1, 10**12)("123456789", "x") == 123456789
     with pytest.raises(InvalidRequest, match=r"^parameters\.x must be a whole number"):
-        read({"x": text}, "x", whole(-1, 10**12), 0)
+        read({"x": text}, "x", whole_seconds(-1, 10**12), 0)
 
 
 def test_what_is_wrong_is_named_by_its_field() -> None:

@@ -8,7 +8,6 @@ import yaml
 
 from rdsctl.preflight.device import parse_policies
 from rdsctl.preflight.objects import (
-    parse_quantity,
     read_driver,
     read_snapshot,
     read_volume,
@@ -17,24 +16,6 @@ from rdsctl.preflight.objects import (
 
 BASE_MANIFESTS = Path(__file__).parents[4] / "k8s" / "base"
 DRIVER = "rds.csi.srvlab.io"
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [
-        ("1Gi", 2**30),
-        ("1.5Ti", 3 * 2**39),
-        ("1G", 10**9),
-        ("500k", 500_000),
-        ("1073741824", 2**30),
-        ("", None),
-        ("1e3", None),
-        ("-1Gi", None),
-        ("lots", None),
-    ],
-)
-def test_quantities_are_read_as_bytes(text: str, size: int | None) -> None:
-    assert parse_quantity(text) == size
 
 
 def test_what_a_driver_object_leaves_out_is_as_the_api_defaults_it() -> None:
