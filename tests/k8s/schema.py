@@ -143,7 +143,7 @@ def build() -> Schema:
         certManager=closed(enabled=_SWITCH),
         openshift=closed(enabled=_SWITCH),
         dhchap=closed(secrets={"type": "array", "items": _NAME}),
-        snapshots=closed(schedules=schedules(), resources=_ANY),
+        snapshots=closed(enabled=_SWITCH, schedules=schedules(), resources=_ANY),
         storageClasses=classes("reclaimPolicy", "volumeBindingMode"),
         volumeSnapshotClasses=classes("deletionPolicy"),
         volumeAttributesClasses=classes(),

@@ -62,6 +62,26 @@ def test_the_components_are_in_the_chart_too(tmp_path: Path) -> None:
     assert differing(chart, kustomized) == []
 
 
+def containers(found: dict[Key, Object]) -> set[str]:
+    pod = found["Deployment", "rds-csi-controller"]["spec"]["template"]["spec"]
+    return {container["name"] for container in pod["containers"]}
+
+
+def test_who_wants_no_snapshots_needs_no_definitions_of_them(tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text("snapshots: {enabled: false}")
+    example = EXAMPLES / "ha.yaml"
+
+    before, after = objects(chart_text(example)), objects(chart_text(example, values))
+
+    assert before.keys() - after.keys() == {
+        ("VolumeSnapshotClass", "rds"),
+        ("ClusterRole", "rds-csi-snapshotter"),
+        ("ClusterRoleBinding", "rds-csi-snapshotter"),
+    }
+    assert containers(before) - containers(after) == {"csi-snapshotter"}
+
+
 def test_another_setting_is_another_pod(tmp_path: Path) -> None:
     values = tmp_path / "values.yaml"
     values.write_text("node: {settings: {max-volumes: 7}}")
