@@ -87,8 +87,10 @@ def parse_pool(text: str, command: Command) -> Pool | None:
     Raises:
         GarbledReply: as of `parse_disks`, or there are several.
     """
-    (items,) = listings(text, command)
-    return _pool(items)
+    (pools,) = listings(text, command, _pool)
+    if len(pools) > 1:
+        raise GarbledReply("the device lists a mount point more than once", detail=repr(pools))
+    return pools[0] if pools else None
 
 
 def parse_slot(text: str, command: Command, slot: Slot) -> SlotState:
@@ -226,19 +228,13 @@ def _file_disk(item: Item) -> FileDisk:
 
 def _pools(items: list[Item]) -> tuple[Pool, ...]:
     """Return the pools among what is mounted; of other things the device tells no free space."""
-    pools = (_pool([item]) for item in items if "size" in item and "free" in item)
-    found = tuple(pool for pool in pools if pool is not None)
+    found = tuple(_pool(item) for item in items if "size" in item and "free" in item)
     if len({pool.mount_point for pool in found}) < len(found):
         raise GarbledReply("the device lists a mount point more than once", detail=repr(items))
     return found
 
 
-def _pool(items: list[Item]) -> Pool | None:
-    if not items:
-        return None
-    if len(items) > 1:
-        raise GarbledReply("the device lists a mount point more than once", detail=repr(items))
-    (item,) = items
+def _pool(item: Item) -> Pool:
     return Pool(
         mount_point=text_of(item, "mount-point"),
         size=_number(item, "size"),
@@ -266,9 +262,9 @@ def _number(item: Item, name: str) -> int:
     if isinstance(value, bool):
         raise _unreadable(item, name, "a number")
     # A number with a million digits would take the event loop minutes, so length comes first.
-    if isinstance(value, Decimal) and value.is_finite() and value.adjusted() < _MOST_DIGITS:
+    if isinstance(value, Decimal) and value.adjusted() < _MOST_DIGITS:
         value = int(value) if value == value.to_integral_value() else None  # such as 443.000000
-    if isinstance(value, str) and value.replace(" ", "").isascii():
+    if isinstance(value, str) and value.isascii():
         digits = value.replace(" ", "")  # digits can be grouped by spaces
         value = int(digits) if digits.isdigit() and len(digits) <= _MOST_DIGITS else None
     if not isinstance(value, int) or not 0 <= value < _TOO_LARGE:
