@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import cast
 
 from libs.rdsclient.errors import GarbledReply, error_from_text
 
@@ -22,7 +21,7 @@ CHANGED = "rds-csi:changed"
 """Printed after the statements that change something: an error before it is theirs."""
 
 _DECODER = json.JSONDecoder(parse_float=Decimal)
-_SPACE = re.compile(r"\s*")
+_SOLID = re.compile(r"\S")
 
 # An entry begins with its row number and flags, and one of the properties that come first. The
 # indentation tells it from a continued line, which the console indents further.
@@ -72,12 +71,11 @@ class Reader:
 
     def _json(self) -> Iterator[Item]:
         self._skip()
-        if not self._looking_at("[{"):
-            raise self._not_there()
-        if self._looking_at("{"):
+        if self._text.startswith("{", self._at):
             yield self._object()
             return
-        self._at += 1
+        if not self._taken("["):
+            raise self._not_there()
         self._skip()
         if self._taken("]"):
             return
@@ -97,17 +95,13 @@ class Reader:
             raise self._cut_off("the device's answer is cut off or not JSON") from None
         if not isinstance(value, dict):
             raise self._cut_off("the device's answer is not a listing")
-        return cast("Item", value)
+        return value
 
     def _skip(self) -> None:
-        match = _SPACE.match(self._text, self._at)
-        self._at = match.end() if match else self._at
-
-    def _looking_at(self, characters: str) -> bool:
-        return self._at < len(self._text) and self._text[self._at] in characters
+        self._at = _past_space(self._text, self._at)
 
     def _taken(self, character: str) -> bool:
-        taken = self._looking_at(character)
+        taken = self._text.startswith(character, self._at)
         self._at += taken
         return taken
 
@@ -144,8 +138,8 @@ def read_entries(block: str) -> Iterator[Item]:
         GarbledReply: an entry cannot be read.
     """
     header = _FLAGS_ONLY.match(block)
-    starts = [match.start() for match in _ENTRY.finditer(block)]
-    if not starts:
+    numbers = list(_ENTRY.finditer(block))
+    if not numbers:
         # A narrow console leaves row numbers out; without any property there is no entry.
         first = _KEY.search(block)
         if first is None:
@@ -155,10 +149,9 @@ def read_entries(block: str) -> Iterator[Item]:
             return
         yield from _entries(block[first.start() :])
         return
-    for start, stop in zip(starts, [*starts[1:], len(block)], strict=True):
-        entry = block[start:stop]
-        number = _ENTRY.match(entry)
-        yield from _entries(entry[number.end() :] if number else entry)
+    stops = [*(number.start() for number in numbers[1:]), len(block)]
+    for number, stop in zip(numbers, stops, strict=True):
+        yield from _entries(block[number.end() : stop])
 
 
 def _entries(text: str) -> Iterator[Item]:
@@ -176,9 +169,13 @@ def _entries(text: str) -> Iterator[Item]:
             yield item
             item = {}
         item[key[1]], at = _value(text, key.end())
-        space = _SPACE.match(text, at)
-        at = space.end() if space else at
+        at = _past_space(text, at)
     yield item
+
+
+def _past_space(text: str, at: int) -> int:
+    solid = _SOLID.search(text, at)
+    return solid.start() if solid else len(text)
 
 
 def _value(text: str, at: int) -> tuple[str, int]:
