@@ -7,7 +7,7 @@ from libs.rdsclient.errors import GarbledReply, error_from_text
 from libs.rdsclient.model import Release, SystemInfo
 from libs.rdsclient.replies import listings, text_of
 
-_KEY_VALUE = re.compile(r"^ *([a-z0-9-]+): *(.*?)\s*$")
+_KEY_VALUE = re.compile(r" *([a-z0-9-]+): *(.*?)\s*$")
 
 
 def parse_system(text: str) -> SystemInfo:

@@ -9,7 +9,7 @@ from libs.core.ids import Nqn, Slot, shown
 from libs.core.paths import DevicePath
 from libs.core.secret import Secret
 
-_VERSION = re.compile(r"(\d{1,6})\.(\d{1,6})", re.ASCII)
+_VERSION = re.compile(r"(\d{1,6})\.(\d{1,6})(?!\d)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, order=True)

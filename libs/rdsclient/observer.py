@@ -9,7 +9,7 @@ from libs.core.errors import RdsCsiError
 _FAMILIES = {
     family: re.sub(r"(?<=[a-z])(?=[A-Z])", "_", family.__name__).lower()
     for family in vars(errors).values()
-    if isinstance(family, type) and issubclass(family, RdsCsiError) and family is not RdsCsiError
+    if isinstance(family, type) and family is not RdsCsiError
 }
 
 OK = "ok"

@@ -1,5 +1,6 @@
 """What is sent, to the letter: the device's console is the only one that reads it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -52,26 +53,26 @@ def change(text: str, secret: str = "") -> Command:
 
 
 @pytest.mark.parametrize(
-    ("command", "sent"),
+    ("build", "sent"),
     [
-        (commands.read_slot(NEW, SLOT), line(IN_JSON, 4)),
-        (commands.read_slot(TEXT, SLOT), line(IN_TEXT, 3, json=False)),
+        (lambda: commands.read_slot(NEW, SLOT), line(IN_JSON, 4)),
+        (lambda: commands.read_slot(TEXT, SLOT), line(IN_TEXT, 3, json=False)),
         (
-            commands.read_slot(replace(TEXT, json=True), SLOT),
+            lambda: commands.read_slot(replace(TEXT, json=True), SLOT),
             line("; ".join(as_json(m.strip(), w) for m, w in list(STATE.items())[:3]), 3),
         ),
-        (commands.read_system(), line("/system/resource/print", 0)),
-        (commands.check_alive(), line(':put "alive"', 0)),
+        (lambda: commands.read_system(), line("/system/resource/print", 0)),
+        (lambda: commands.check_alive(), line(':put "alive"', 0)),
         (
-            commands.list_disks(NEW, ("a.", "b")),
+            lambda: commands.list_disks(NEW, ("a.", "b")),
             line(as_json("/disk", r'slot~"^(a\[.\]|b)" and type=file'), 1),
         ),
         (
-            commands.list_disks(TEXT, ("a",)),
+            lambda: commands.list_disks(TEXT, ("a",)),
             line(as_text("/disk", 'slot~"^(a)" and type=file'), 1, json=False),
         ),
         (
-            commands.list_inventory(NEW, ("a", "b.")),
+            lambda: commands.list_inventory(NEW, ("a", "b.")),
             line(
                 as_json("/disk", r'slot~"^(a|b\[.\])" and type=file')
                 + "; "
@@ -80,7 +81,7 @@ def change(text: str, secret: str = "") -> Command:
             ),
         ),
         (
-            commands.list_inventory(TEXT, ("a",)),
+            lambda: commands.list_inventory(TEXT, ("a",)),
             line(
                 as_text("/disk", 'slot~"^(a)" and type=file')
                 + "; "
@@ -89,27 +90,34 @@ def change(text: str, secret: str = "") -> Command:
                 json=False,
             ),
         ),
-        (commands.read_pool(NEW, "raid10"), line(as_json("/disk", 'mount-point="raid10"'), 1)),
         (
-            commands.list_pool_disks(NEW, "raid.10"),
+            lambda: commands.read_pool(NEW, "raid10"),
+            line(as_json("/disk", 'mount-point="raid10"'), 1),
+        ),
+        (
+            lambda: commands.list_pool_disks(NEW, "raid.10"),
             line(as_json("/disk", r'file-path~"^/\?raid\[.\]10/"'), 1),
         ),
         (
-            commands.list_files(NEW, DevicePath.parse("/raid10/v.1")),
+            lambda: commands.list_files(NEW, DevicePath.parse("/raid10/v.1")),
             line(as_json("/file", r'name~"^raid10/v\[.\]1/"'), 1),
         ),
         (
-            commands.read_identity(NEW),
+            lambda: commands.read_identity(NEW),
             line(
                 ":put [:serialize to=json options=json.no-string-conversion "
                 "[/system/identity/print as-value]]",
                 1,
             ),
         ),
-        (commands.read_identity(TEXT), line("/system/identity/print", 0)),
+        (lambda: commands.read_identity(TEXT), line("/system/identity/print", 0)),
     ],
 )
-def test_a_question_is_sent_as_the_release_understands_it(command: Command, sent: Command) -> None:
+def test_a_question_is_sent_as_the_release_understands_it(
+    build: Callable[[], Command], sent: Command
+) -> None:
+    command = build()
+
     assert command == sent
 
 
@@ -118,10 +126,10 @@ HOST = "nvme-tcp-server-allow-host-name"
 
 
 @pytest.mark.parametrize(
-    ("command", "sent"),
+    ("build", "sent"),
     [
         (
-            commands.grow_disk(NEW, SLOT, 2048, 1024, "raid10"),
+            lambda: commands.grow_disk(NEW, SLOT, 2048, 1024, "raid10"),
             change(
                 f":if (([:len [{ONE} and size<2048]] > 0) && "
                 '([:len [/disk/find where mount-point="raid10" and free>=1024]] > 0)) '
@@ -129,19 +137,19 @@ HOST = "nvme-tcp-server-allow-host-name"
             ),
         ),
         (
-            commands.set_export(NEW, SLOT, exported=True),
+            lambda: commands.set_export(NEW, SLOT, exported=True),
             change(f":if ([:len [{ONE}]] > 0) do={{/disk/set [{ONE}] nvme-tcp-export=yes}}"),
         ),
         (
-            commands.set_export(NEW, SLOT, exported=False),
+            lambda: commands.set_export(NEW, SLOT, exported=False),
             change(f":if ([:len [{ONE}]] > 0) do={{/disk/set [{ONE}] nvme-tcp-export=no}}"),
         ),
         (
-            commands.set_allowed_host(NEW, SLOT, "nqn.a"),
+            lambda: commands.set_allowed_host(NEW, SLOT, "nqn.a"),
             change(f':if ([:len [{ONE}]] > 0) do={{/disk/set [{ONE}] {HOST}="nqn.a"}}'),
         ),
         (
-            commands.set_allowed_host(NEW, SLOT, "nqn.a", only_fenced=True, cut=True),
+            lambda: commands.set_allowed_host(NEW, SLOT, "nqn.a", only_fenced=True, cut=True),
             change(
                 f':if ([:len [{ONE} and {HOST}!=""]] > 0) do={{'
                 f'/disk/set [{ONE} and {HOST}!=""] {HOST}="nqn.a" nvme-tcp-export=no; '
@@ -149,7 +157,7 @@ HOST = "nvme-tcp-server-allow-host-name"
             ),
         ),
         (
-            commands.set_password(NEW, SLOT, Secret("s3$cret")),
+            lambda: commands.set_password(NEW, SLOT, Secret("s3$cret")),
             change(
                 f":if ([:len [{ONE}]] > 0) do={{"
                 rf'/disk/set [{ONE}] nvme-tcp-server-password="s3\$cret"}}',
@@ -158,7 +166,11 @@ HOST = "nvme-tcp-server-allow-host-name"
         ),
     ],
 )
-def test_a_change_is_conditional_and_ends_by_reading_back(command: Command, sent: Command) -> None:
+def test_a_change_is_conditional_and_ends_by_reading_back(
+    build: Callable[[], Command], sent: Command
+) -> None:
+    command = build()
+
     assert command == sent
 
 
