@@ -61,8 +61,8 @@ def change(text: str, secret: str = "") -> Command:
             lambda: commands.read_slot(replace(TEXT, json=True), SLOT),
             line("; ".join(as_json(m.strip(), w) for m, w in list(STATE.items())[:3]), 3),
         ),
-        (lambda: commands.read_system(), line("/system/resource/print", 0)),
-        (lambda: commands.check_alive(), line(':put "alive"', 0)),
+        (commands.read_system, line("/system/resource/print", 0)),
+        (commands.check_alive, line(':put "alive"', 0)),
         (
             lambda: commands.list_disks(NEW, ("a.", "b")),
             line(as_json("/disk", r'slot~"^(a\[.\]|b)" and type=file'), 1),
