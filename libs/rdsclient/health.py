@@ -214,7 +214,7 @@ def _disk(item: Item) -> DiskHealth | None:
         return None
     mount_point = _text(item, "mount-point")
     # Field names differ between releases.
-    state = _text(item, "raid-state") or _text(item, "state")
+    state = (_text(item, "raid-state") or _text(item, "state")).lower()
     return DiskHealth(
         slot=slot,
         kind=_text(item, "type"),
@@ -232,7 +232,7 @@ def _raid_states(text: str) -> frozenset[str]:
     if not text:
         return frozenset()
     # "inactive" is not "active".
-    words = re.findall(r"[a-z]+", text.lower())
+    words = re.findall(r"[a-z]+", text)
     known = {_RAID_WORDS[key] for word in words for key in _RAID_WORDS if word.startswith(key)}
     return frozenset(known or {"other"})
 
@@ -269,7 +269,7 @@ def _count(value: object) -> int | None:
 
 
 def _scaled(text: str | None, divisor: int = 1) -> float | None:
-    match = _SCALED.fullmatch(text or "")
+    match = _SCALED.fullmatch(text) if text else None
     if match is None:
         return None
     return float(Decimal(match[1].replace(" ", "")) * _SCALES[match[2]] / divisor)
@@ -277,7 +277,7 @@ def _scaled(text: str | None, divisor: int = 1) -> float | None:
 
 def _seconds(text: str | None) -> float | None:
     """Return a time such as `0ms` and `1h48s149ms`."""
-    parts = _TIME.findall(text or "")
+    parts = _TIME.findall(text) if text else []
     if not parts or "".join(number + unit for number, unit in parts) != text:
         return None
     return float(sum(Decimal(number) * Decimal(str(_SECONDS[unit])) for number, unit in parts))
