@@ -29,24 +29,24 @@ _CELSIUS, _RPM, _DECIWATTS, _STATUS = 1, 2, 5, 6
 _OK = 0
 """What a gauge of a state has while all is well; 1 is a failure (as other software takes it)."""
 
-_CPU = re.compile(r"cpu-temperature")
+_CPU = "cpu-temperature"
 _BOARD = re.compile(r"board-temperature(\d*)")
 _FAN = re.compile(r"fan(\d*)-speed")
 _PSU_TEMPERATURE = re.compile(r"psu(\d*)-temperature")
 _PSU_POWER = re.compile(r"psu(\d*)-power(?:-consumption)?")
 _PSU_STATE = re.compile(r"psu(\d*)-state")
 
-_KNOWN_ROWS = {
-    17: ("cpu-temperature", _CELSIUS),
-    7001: ("fan1-speed", _RPM),
-    7002: ("fan2-speed", _RPM),
-    7101: ("board-temperature1", _CELSIUS),
-    7401: ("psu1-state", _STATUS),
-    7402: ("psu2-state", _STATUS),
-    7501: ("psu1-power", _DECIWATTS),
-    7502: ("psu2-power", _DECIWATTS),
-    7601: ("psu1-temperature", _CELSIUS),
-    7602: ("psu2-temperature", _CELSIUS),
+_KNOWN_ROWS: Mapping[Oid, tuple[str, int]] = {
+    (17,): (_CPU, _CELSIUS),
+    (7001,): ("fan1-speed", _RPM),
+    (7002,): ("fan2-speed", _RPM),
+    (7101,): ("board-temperature1", _CELSIUS),
+    (7401,): ("psu1-state", _STATUS),
+    (7402,): ("psu2-state", _STATUS),
+    (7501,): ("psu1-power", _DECIWATTS),
+    (7502,): ("psu2-power", _DECIWATTS),
+    (7601,): ("psu1-temperature", _CELSIUS),
+    (7602,): ("psu2-temperature", _CELSIUS),
 }
 """What rows are known to be, for agents that do not name them."""
 
@@ -90,7 +90,7 @@ def parse_hardware(gauges: Cells, storages: Cells) -> Hardware:
         value = row.get(VALUE)
         if not isinstance(value, int):
             continue
-        if unit == _CELSIUS and _CPU.fullmatch(name):
+        if unit == _CELSIUS and name == _CPU:
             cpu = float(value)
         for pattern, wanted, scale in _KINDS:
             match = pattern.fullmatch(name)
@@ -117,7 +117,7 @@ _KINDS = (
 
 
 def _meaning(index: Oid, row: Mapping[int, int | str]) -> tuple[str, int]:
-    name, unit = _KNOWN_ROWS.get(index[0], ("", 0)) if len(index) == 1 else ("", 0)
+    name, unit = _KNOWN_ROWS.get(index, ("", 0))
     said_name, said_unit = row.get(NAME), row.get(UNIT)
     return (
         said_name if isinstance(said_name, str) and said_name else name,

@@ -1,5 +1,6 @@
 """What is sent, to the letter: the device's console is the only one that reads it."""
 
+import string
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -121,6 +122,7 @@ def test_a_question_is_sent_as_the_release_understands_it(
     assert command == sent
 
 
+PLAIN = string.ascii_letters + string.digits + " !#%&'()*+,-./:<=>@^_`|~"
 ONE = '/disk/find where slot="pvc-1.a"'
 HOST = "nvme-tcp-server-allow-host-name"
 
@@ -192,7 +194,7 @@ def test_a_change_that_an_old_release_gets_ends_with_what_it_can_list() -> None:
     ("value", "token"),
     [
         ("", '""'),
-        (" ~", '" ~"'),
+        (PLAIN, f'"{PLAIN}"'),
         ("\n\r\t", r'"\n\r\t"'),
         ('"\\$?{}[];', r'"\"\\\$\?\{\}\[\]\;"'),
         ("\x00\x1f\x7f", r'"\00\1F\7F"'),
