@@ -277,7 +277,9 @@ def _scaled(text: str | None, divisor: int = 1) -> float | None:
 
 def _seconds(text: str | None) -> float | None:
     """Return a time such as `0ms` and `1h48s149ms`."""
-    parts = _TIME.findall(text) if text else []
-    if not parts or "".join(number + unit for number, unit in parts) != text:
+    if not text:
+        return None
+    parts = _TIME.findall(text)
+    if "".join(number + unit for number, unit in parts) != text:
         return None
     return float(sum(Decimal(number) * Decimal(str(_SECONDS[unit])) for number, unit in parts))
