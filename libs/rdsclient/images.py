@@ -138,7 +138,7 @@ def remove_disk(
     remove = f"/disk/set [{found}] nvme-tcp-export=no; /disk/remove [{found}]"
     lines = [f":if ({here}{no_copies}) do={{{remove}}}", *_remove_file(path, no_copies)]
     if branch:
-        lines.append(_remove_branch(branch, path))
+        lines.append(_remove_branch(branch, path, no_copies))
     return on_slot(features, slot, *lines)
 
 
@@ -157,10 +157,11 @@ def _remove_file(path: DevicePath, condition: str = "") -> tuple[str, ...]:
     return (f":if (({count(file)} > 0) && {unused}{condition}) do={{/file/remove [{file}]}}",)
 
 
-def _remove_branch(branch: Branch, path: DevicePath) -> str:
+def _remove_branch(branch: Branch, path: DevicePath, condition: str = "") -> str:
     found = f"{SUBVOLUME}/find where {_is_branch(branch.label, branch.name)}"
     unused = f"({count(f'/disk/find where {path_is(path)}')} = 0)"
-    return f":if (({count(found)} > 0) && {unused}) do={{{SUBVOLUME}/remove [{found}]}}"
+    conditions = f"({count(found)} > 0) && {unused}{condition}"
+    return f":if ({conditions}) do={{{SUBVOLUME}/remove [{found}]}}"
 
 
 def removal_by_hand(path: DevicePath) -> str:

@@ -143,7 +143,7 @@ UNUSED = f"([:len [/disk/find where {OF_PATH}]] = 0)"
 DROP = f"do={{/disk/set [{HERE}] nvme-tcp-export=no; /disk/remove [{HERE}]}}"
 DROP_FILE = f":if (([:len [{THE_FILE}]] > 0) && {UNUSED}%s) do={{/file/remove [{THE_FILE}]}}"
 DROP_BRANCH = (
-    f":if (([:len [{THE_BRANCH}]] > 0) && {UNUSED}) do={{{SUBVOLUME}/remove [{THE_BRANCH}]}}"
+    f":if (([:len [{THE_BRANCH}]] > 0) && {UNUSED}%s) do={{{SUBVOLUME}/remove [{THE_BRANCH}]}}"
 )
 
 
@@ -162,7 +162,7 @@ def test_a_disk_goes_with_its_file_and_subvolume_once_nothing_refers_to_them(
     command = images.remove_disk(features, SLOT, PATH, branch, copied=copied)
 
     statements = [f":if (([:len [{HERE}]] > 0){no_copies}) {DROP}", DROP_FILE % no_copies]
-    assert command == change(features, *statements, *([DROP_BRANCH] if branch else []))
+    assert command == change(features, *statements, *([DROP_BRANCH % no_copies] if branch else []))
 
 
 def test_a_file_or_subvolume_alone_goes_where_no_disk_refers_to_it() -> None:
@@ -170,7 +170,7 @@ def test_a_file_or_subvolume_alone_goes_where_no_disk_refers_to_it() -> None:
     branch = images.remove_branch(NEW, SLOT, PATH, BRANCH)
 
     assert file == change(NEW, DROP_FILE % "")
-    assert branch == change(NEW, DROP_BRANCH)
+    assert branch == change(NEW, DROP_BRANCH % "")
 
 
 def test_a_person_removes_a_file_with_one_line() -> None:
