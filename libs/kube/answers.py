@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from libs.core.errors import Unreachable
@@ -16,11 +17,6 @@ from libs.kube.errors import (
 )
 
 Object = dict[str, Any]
-
-OK, CREATED, ACCEPTED, GONE = 200, 201, 202, 410
-NOT_FOUND = 404
-_UNAUTHORIZED, _FORBIDDEN, _CONFLICT = 401, 403, 409
-_UNPROCESSABLE = 422
 
 _LONGEST = 500
 """Characters of an answer that go to the log."""
@@ -37,8 +33,8 @@ class Listing:
     """
 
     items: list[Object]
-    version: str = ""
-    following: str = ""
+    version: str
+    following: str
 
 
 def parse_object(text: bytes) -> Object | None:
@@ -76,27 +72,27 @@ def parse_event(path: str, line: bytes) -> tuple[str, Object]:
         raise Unreachable(f"the watch of {path} sent no event", detail=repr(line[:200]))
     kind, item = str(event.get("type")), event["object"]
     if kind == "ERROR":
-        if item.get("code") == GONE:
+        if item.get("code") == HTTPStatus.GONE:
             raise WatchExpired(f"the watch of {path} is too old")
         raise Unreachable(f"the watch of {path} failed", detail=str(item)[:_LONGEST])
     return kind, item
 
 
 _FAMILIES: dict[tuple[str, int], type[Answered]] = {
-    ("create", _CONFLICT): ObjectExists,
-    ("delete", _CONFLICT): ObjectChanged,
-    ("delete", NOT_FOUND): ObjectMissing,
-    ("get", NOT_FOUND): NotServed,
-    ("list", NOT_FOUND): NotServed,
-    ("patch", _CONFLICT): ObjectChanged,
-    ("patch", NOT_FOUND): ObjectMissing,
-    ("patch by steps", _CONFLICT): ObjectChanged,
+    ("create", HTTPStatus.CONFLICT): ObjectExists,
+    ("delete", HTTPStatus.CONFLICT): ObjectChanged,
+    ("delete", HTTPStatus.NOT_FOUND): ObjectMissing,
+    ("get", HTTPStatus.NOT_FOUND): NotServed,
+    ("list", HTTPStatus.NOT_FOUND): NotServed,
+    ("patch", HTTPStatus.CONFLICT): ObjectChanged,
+    ("patch", HTTPStatus.NOT_FOUND): ObjectMissing,
+    ("patch by steps", HTTPStatus.CONFLICT): ObjectChanged,
     # What kube-apiserver answers where a `test` fails, or a path leads nowhere.
-    ("patch by steps", _UNPROCESSABLE): ObjectChanged,
-    ("patch by steps", NOT_FOUND): ObjectMissing,
-    ("update", _CONFLICT): ObjectChanged,
-    ("update", NOT_FOUND): ObjectMissing,
-    ("watch", NOT_FOUND): NotServed,
+    ("patch by steps", HTTPStatus.UNPROCESSABLE_ENTITY): ObjectChanged,
+    ("patch by steps", HTTPStatus.NOT_FOUND): ObjectMissing,
+    ("update", HTTPStatus.CONFLICT): ObjectChanged,
+    ("update", HTTPStatus.NOT_FOUND): ObjectMissing,
+    ("watch", HTTPStatus.NOT_FOUND): NotServed,
 }
 
 
@@ -112,10 +108,10 @@ def refusal(verb: str, path: str, status: int, text: bytes = b"") -> Answered:
     word = verb.partition(" ")[0]
     message = f"the Kubernetes API answered {status} to {word} {path}"
     detail = text[:_LONGEST].decode(errors="replace")
-    if status == _UNAUTHORIZED:
+    if status == HTTPStatus.UNAUTHORIZED:
         message += ": it does not accept this account's credentials"
         return Forbidden(message, status=status, detail=detail)
-    if status == _FORBIDDEN:
+    if status == HTTPStatus.FORBIDDEN:
         message += f": RBAC does not allow this account to {word} that"
         return Forbidden(message, status=status, detail=detail)
     family = _FAMILIES.get((verb, status), Answered)

@@ -62,11 +62,11 @@ class PersistentVolume:
 
     name: str
     handle: str
-    read_only: bool = False
-    claim: tuple[str, str] | None = None
-    attributes_class: str = ""
-    uid: str = ""
-    claim_uid: str = ""
+    read_only: bool
+    claim: tuple[str, str] | None
+    attributes_class: str
+    uid: str
+    claim_uid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +89,9 @@ class Claim:
     attached: bool
     created: str
     name: str
-    uid: str = ""
-    read_only: bool = False
-    is_orphan: bool = False
+    uid: str
+    read_only: bool
+    is_orphan: bool
 
     @property
     def identity(self) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,11 +15,6 @@ from libs.core.errors import Unreachable
 from libs.core.version import __version__
 from libs.kube.access import SERVICE_ACCOUNT, Access, access_of_kubeconfig, access_of_pod
 from libs.kube.answers import (
-    ACCEPTED,
-    CREATED,
-    GONE,
-    NOT_FOUND,
-    OK,
     Listing,
     Object,
     parse_event,
@@ -83,7 +79,7 @@ class KubeClient:
             asked = "&".join(part for part in (query, page) if part)
             status, text = await self._request("GET", f"{path}?{asked}", accept)
             listing = parse_listing(text)
-            if status != OK or listing is None:
+            if status != HTTPStatus.OK or listing is None:
                 raise refusal("list", path, status, text)
             yield listing
             if not listing.following:
@@ -99,9 +95,9 @@ class KubeClient:
         accept = _METADATA.format("PartialObjectMetadata") if metadata_only else _JSON
         status, text = await self._request("GET", path, accept)
         body = parse_object(text)
-        if status == NOT_FOUND and body is not None:
+        if status == HTTPStatus.NOT_FOUND and body is not None:
             return None
-        if status != OK or body is None:
+        if status != HTTPStatus.OK or body is None:
             raise refusal("get", path, status, text)
         return body
 
@@ -163,7 +159,7 @@ class KubeClient:
     async def _change(self, verb: str, method: str, path: str, body: Change) -> Object:
         status, text = await self._request(method, path, body=body)
         item = parse_object(text)
-        if status not in (OK, CREATED, ACCEPTED) or item is None:
+        if status not in (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED) or item is None:
             raise refusal(verb, path, status, text)
         return item
 
@@ -194,9 +190,9 @@ class KubeClient:
         )
         try:
             async with self._call("GET", f"{path}?{query}", accept, limit) as response:
-                if response.status == GONE:
+                if response.status == HTTPStatus.GONE:
                     raise WatchExpired(f"the watch of {path} is too old")
-                if response.status != OK:
+                if response.status != HTTPStatus.OK:
                     raise refusal("watch", path, response.status)
                 async for line in _lines(response):
                     yield parse_event(path, line)

@@ -100,12 +100,11 @@ class _Recent(Generic[K, V]):
     def get(self, key: K) -> V | None:
         return self._items.get(key)
 
-    def put(self, key: K, value: V) -> V:
+    def put(self, key: K, value: V) -> None:
         self._items[key] = value
         self._items.move_to_end(key)
         if len(self._items) > _MOST:
             self._items.popitem(last=False)
-        return value
 
 
 @dataclass(slots=True)
@@ -167,10 +166,9 @@ class Correlator:
         passed = max(0.0, happening.at - bucket.at)  # a clock may be set back
         bucket.tokens = min(BURST, bucket.tokens + passed / REFILL_SECONDS)
         bucket.at = happening.at
-        if math.floor(bucket.tokens + 1e-9) < 1:
-            return False
-        bucket.tokens -= 1
-        return True
+        is_allowed = math.floor(bucket.tokens + 1e-9) >= 1
+        bucket.tokens -= is_allowed
+        return is_allowed
 
 
 def cut(text: str) -> str:

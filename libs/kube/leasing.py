@@ -84,11 +84,11 @@ class Lease:
 
     holder: str
     duration: float
-    acquired: str = ""
-    renewed: str = ""
-    transitions: int = 0
-    version: str = ""
-    uid: str = ""
+    acquired: str
+    renewed: str
+    transitions: int
+    version: str
+    uid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +150,9 @@ def see(standing: Standing, lease: Lease | None, now: float, options: LeaseOptio
     """Return what is known after a look at the Lease whose answer came at `now`."""
     is_ours = lease is not None and lease.holder == options.identity
     until = standing.until if is_ours else NEVER
-    is_first = not standing.is_known and standing.seen_at == NEVER
     # One that has vanished may have been renewed until just now; with none at the first look there
-    # has been no leader that is known of.
-    is_changed = lease != standing.lease
-    seen_at = now if is_first or is_changed else standing.seen_at
-    if lease is None and is_first:
-        seen_at = NEVER
+    # has been no leader that is known of: it is as it was, and was never seen to change.
+    seen_at = standing.seen_at if lease == standing.lease else now
     return Standing(is_known=True, lease=lease, seen_at=seen_at, until=until)
 
 
@@ -222,17 +218,13 @@ def read_lease(item: Object) -> Lease:
 
 def held(old: Lease | None, options: LeaseOptions, wall: float) -> Lease:
     """Return the Lease as this candidate writes it, over `old`, at a wall clock's time."""
-    now = micro_time(wall)
-    is_ours = old is not None and old.holder == options.identity
-    return Lease(
-        holder=options.identity,
-        duration=math.ceil(options.duration),
-        acquired=(old.acquired if old and is_ours else "") or now,
-        renewed=now,
-        transitions=(old.transitions + (not is_ours)) if old else 0,
-        version=old.version if old else "",
-        uid=old.uid if old else "",
-    )
+    identity, duration, now = options.identity, math.ceil(options.duration), micro_time(wall)
+    if old is None:
+        return Lease(identity, duration, now, now, transitions=0, version="", uid="")
+    if old.holder == identity:
+        return replace(old, duration=duration, acquired=old.acquired or now, renewed=now)
+    transitions = old.transitions + 1
+    return Lease(identity, duration, now, now, transitions, old.version, old.uid)
 
 
 def released(old: Lease, wall: float) -> Lease:

@@ -3,9 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from libs.core.ids import SnapshotId, VolumeId
-from libs.kube.answers import NOT_FOUND, Object
+from libs.kube.answers import Object
 from libs.kube.attachments import PERSISTENT_VOLUMES, Claim
 from libs.kube.client import KubeClient
 from libs.kube.errors import Answered
@@ -91,7 +92,8 @@ class KubeRegistry:
                 for item in page.items:
                     _take_content(item, volumes, snapshots)
         except Answered as error:
-            if error.status != NOT_FOUND:  # where there is no such kind, there are no snapshots
+            # Where there is no such kind, there are no snapshots.
+            if error.status != HTTPStatus.NOT_FOUND:
                 raise
         return _References(volumes, frozenset(names), snapshots)
 

@@ -10,6 +10,14 @@ from libs.kube.leasing import LeaseOptions
 OPTIONS = LeaseOptions("ns", "lease", "pod-1")
 
 
+def test_a_lease_is_promised_for_15_seconds_held_for_10_and_renewed_every_2() -> None:
+    assert LeaseOptions("ns", "lease", "pod-1", 15.0, 10.0, 2.0) == OPTIONS
+
+
+def test_a_leader_may_renew_more_often_than_once_a_second() -> None:
+    assert replace(OPTIONS, retry=0.5).retry == 0.5
+
+
 def test_a_lease_is_found_in_its_namespace() -> None:
     assert OPTIONS.path == "/apis/coordination.k8s.io/v1/namespaces/ns/leases/lease"
 
