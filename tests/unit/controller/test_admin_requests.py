@@ -136,6 +136,21 @@ def test_a_class_of_snapshots_has_no_parameters() -> None:
         parse_snapshot(request)
 
 
+@pytest.mark.parametrize(
+    ("name", "volume", "message"),
+    [
+        ("", FOREIGN, "^name must not be empty"),
+        ("n" * 129, FOREIGN, "^name must be at most 128 bytes"),
+        ("s", "", "^source_volume_id must not be empty"),
+    ],
+)
+def test_a_snapshot_that_cannot_be_is_refused_before_its_volume_is_missed(
+    name: str, volume: str, message: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        parse_snapshot(csi.CreateSnapshotRequest(name=name, source_volume_id=volume))
+
+
 def test_there_is_nothing_to_take_a_snapshot_of_in_a_volume_that_is_not_ours() -> None:
     with pytest.raises(NotFound):
         parse_snapshot(csi.CreateSnapshotRequest(name="s", source_volume_id=FOREIGN))
@@ -145,7 +160,7 @@ def test_a_listing_of_snapshots_is_restricted_by_what_is_asked() -> None:
     request = csi.ListSnapshotsRequest(max_entries=7, snapshot_id=SNAPSHOT, source_volume_id=NAME)
 
     assert parse_query(request) == SnapshotQuery(
-        7, "", SnapshotId.parse(SNAPSHOT), VolumeId.parse(NAME)
+        7, "", SnapshotId.parse(SNAPSHOT), VolumeId.parse(NAME), is_empty=False
     )
     assert parse_query(csi.ListSnapshotsRequest()) == SnapshotQuery(MAX_PAGE, "")
 

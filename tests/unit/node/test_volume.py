@@ -3,16 +3,18 @@
 import json
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.core.errors import InvalidRequest
+from libs.core.ids import Nqn
 from libs.core.secret import Secret
 from libs.csikit.capability import Mode
 from libs.nvmeof.model import Target
-from services.node.volume import Publication, Record
+from services.node.volume import Publication, Record, Use
 from tests.unit.node.values import NQN, RECORD, STAGING, TARGETS, USE, records
 
 texts = st.text(max_size=8)
@@ -94,6 +96,8 @@ def test_a_path_is_published_once() -> None:
         ({"fs_type": "xfs"}, False),
         ({"staging": "/k/other"}, False),
         ({"mode": Mode.SINGLE_NODE_READER_ONLY}, False),
+        ({"target": replace(USE.target, nqn=Nqn(f"{NQN}x"))}, False),
+        ({"target": replace(USE.target, address="192.0.2.9")}, True),
     ],
 )
 def test_a_retry_agrees_and_another_request_does_not(
@@ -102,3 +106,97 @@ def test_a_retry_agrees_and_another_request_does_not(
     use = replace(USE, options=("a", "b"))
 
     assert use.agrees_with(replace(use, **changes)) is agrees
+
+
+def test_what_is_not_said_of_a_volume_is_not_so() -> None:
+    use = Use(volume=USE.volume, target=USE.target, staging=STAGING, fs_type="ext4")
+
+    assert use == Use(
+        volume=USE.volume,
+        target=USE.target,
+        staging=STAGING,
+        fs_type="ext4",
+        options=(),
+        mkfs_options=(),
+        mode=Mode.SINGLE_NODE_WRITER,
+        size=None,
+        authenticated=False,
+    )
+    assert Record(use) == Record(use, None, (), boot="", attachment="", is_marked=False)
+
+
+@pytest.mark.parametrize(
+    ("mode", "options", "read_only", "shared"),
+    [
+        (Mode.SINGLE_NODE_WRITER, (), False, False),
+        (Mode.SINGLE_NODE_WRITER, ("noatime", "ro"), True, False),
+        (Mode.SINGLE_NODE_READER_ONLY, (), True, False),
+        (Mode.MULTI_NODE_READER_ONLY, (), True, True),
+        (Mode.MULTI_NODE_MULTI_WRITER, (), False, False),
+    ],
+)
+def test_a_volume_is_only_read_by_its_mode_or_its_options(
+    mode: Mode, options: tuple[str, ...], *, read_only: bool, shared: bool
+) -> None:
+    use = replace(USE, mode=mode, options=options)
+
+    assert (use.is_read_only, use.is_shared) == (read_only, shared)
+
+
+WHOLE = Record(
+    replace(
+        USE,
+        target=Target(NQN, "192.0.2.1", 4421, 60, 7, 9),
+        options=("noatime",),
+        mkfs_options=("-m", "0"),
+        mode=Mode.MULTI_NODE_READER_ONLY,
+        authenticated=True,
+    ),
+    UUID(int=1),
+    (Publication(TARGETS[0], read_only=True),),
+    "boot-1",
+    "uid-1",
+    is_marked=True,
+)
+WRITTEN = {
+    "volume": "pvc-1",
+    "nqn": NQN.text,
+    "address": "192.0.2.1",
+    "port": 4421,
+    "ctrl_loss": 60,
+    "reconnect_delay": 7,
+    "keep_alive": 9,
+    "staging": STAGING,
+    "fs_type": "ext4",
+    "options": ["noatime"],
+    "mkfs_options": ["-m", "0"],
+    "mode": 3,
+    "size": 1 << 30,
+    "authenticated": True,
+    "begun": "00000000-0000-0000-0000-000000000001",
+    "boot": "boot-1",
+    "attachment": "uid-1",
+    "is_marked": True,
+    "publications": [[TARGETS[0], True]],
+}
+
+
+def test_a_record_is_written_as_the_next_release_will_read_it() -> None:
+    assert WHOLE.to_json() == WRITTEN
+    assert Record.from_json(WRITTEN) == WHOLE
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong"),
+    [
+        ("address", 1),
+        ("staging", None),
+        ("boot", 1),
+        ("port", "4420"),
+        ("size", 1.5),
+        ("mode", "5"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_makes_no_record(key: str, wrong: object) -> None:
+    with pytest.raises(TypeError):
+        Record.from_json({**WRITTEN, key: wrong})
