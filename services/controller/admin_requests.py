@@ -26,7 +26,7 @@ class Pair:
 
     volume: VolumeId
     node: NodeId
-    claim: str = ""
+    claim: str
 
 
 def parse_pair(message: admin.DetachRequest | admin.FenceRequest | admin.UnfenceRequest) -> Pair:

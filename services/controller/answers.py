@@ -127,7 +127,7 @@ def _holders(attachments: Iterable[Attachment]) -> list[str]:
 
 def _problems(disk: FileDisk, pools: Iterable[Pool]) -> str:
     """Return what is wrong with a volume; nothing if it is in order."""
-    name = disk.path[1:].split("/", 1)[0]
+    name = disk.path[1:].partition("/")[0]
     pool = next((pool for pool in pools if pool.mount_point == name), None)
     problems = []
     if disk.export is None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from libs.core.errors import InvalidRequest, NotFound
-from libs.core.ids import SnapshotId, VolumeId
+from libs.core.ids import NodeId, SnapshotId, VolumeId
 from libs.core.paths import DevicePath
 from protos.gen.csi import v1 as csi
 from protos.gen.rdscsi.controller import v1 as admin
@@ -40,8 +40,7 @@ def asked(
 def test_a_detach_is_about_a_volume_a_node_and_perhaps_one_claim() -> None:
     message = admin.DetachRequest(volume_id=NAME, node_id="a", attachment_uid="u", reason="gone")
 
-    assert parse_pair(message) == Pair(VolumeId.parse(NAME), parse_pair(message).node, "u")
-    assert parse_pair(message).node.text == "a"
+    assert parse_pair(message) == Pair(VolumeId.parse(NAME), NodeId("a"), "u")
 
 
 def test_an_unfence_is_about_no_claim() -> None:
@@ -51,6 +50,12 @@ def test_an_unfence_is_about_no_claim() -> None:
 def test_nothing_is_done_to_a_volume_that_this_driver_did_not_make() -> None:
     with pytest.raises(InvalidRequest, match="is not one that this driver makes"):
         parse_pair(admin.FenceRequest(volume_id=FOREIGN, node_id="a", reason="gone"))
+
+
+def test_a_reason_may_have_500_characters() -> None:
+    message = admin.FenceRequest(volume_id=NAME, node_id="a", reason="x" * 500)
+
+    assert parse_pair(message) == Pair(VolumeId.parse(NAME), NodeId("a"), "")
 
 
 @pytest.mark.parametrize("reason", ["", "  \n", "x" * 501])
@@ -94,12 +99,19 @@ def test_the_device_of_an_orphan_is_the_one_of_its_id() -> None:
 @pytest.mark.parametrize(
     ("message", "why"),
     [
-        (asked(Item.VOLUME, NAME, fingerprint=""), "fingerprint must be"),
+        (asked(Item.VOLUME, NAME, reason=" "), "^reason must say why"),
+        (asked(Item.VOLUME, NAME, fingerprint=""), "^fingerprint must be"),
+        (asked(Item.VOLUME, ""), "^id must not be empty"),
+        (asked(Item.SNAPSHOT, ""), "^id must not be empty"),
+        (asked(Item.FILE, "x", SITES.default.name), "^id must be"),
         (asked(Item.UNSPECIFIED, NAME), "kind must be"),
         (asked(Item.VOLUME, FOREIGN), "is not one that this driver makes"),
         (asked(Item.SNAPSHOT, "nightly-1"), "is not one that this driver makes"),
         (asked(Item.VOLUME, NAME, "rack-2"), "and the ID names"),
-        (asked(Item.FILE, f"{BASE}/{NAME}.img", "nowhere"), "device must be one of"),
+        (
+            asked(Item.FILE, f"{BASE}/{NAME}.img", "nowhere"),
+            "^device must be one of rds, rack-2, not",
+        ),
         (asked(Item.FILE, f"/raid10/{NAME}.img", SITES.default.name), "never removed"),
         (asked(Item.FILE, f"{BASE}/{FOREIGN}.img", SITES.default.name), "never removed"),
         (asked(Item.FILE, f"{BASE}/{NAME}.txt", SITES.default.name), "never removed"),

@@ -5,13 +5,12 @@ from dataclasses import replace
 import pytest
 
 from libs.core.errors import InvalidRequest, NotFound, StaleToken
-from libs.core.ids import SnapshotId, VolumeId
+from libs.core.ids import VolumeId
 from libs.core.size import GIB
 from libs.rdsclient.model import FileDisk, Pool
 from protos.gen.csi import v1 as csi
 from services.controller import answers
 from services.controller.answers import Listed
-from services.controller.plan.snapshots import Snapshot
 from services.controller.requests.volumes import (
     MAX_PAGE,
     parse_create,
@@ -23,7 +22,6 @@ from services.controller.requests.volumes import (
 from services.controller.sites import Site, Sites
 from tests.unit.controller.values import (
     NAME,
-    NOW,
     NQN,
     SETTINGS,
     claim,
@@ -58,6 +56,7 @@ def condition(found: FileDisk, *pools: Pool) -> tuple[bool, str]:
         (disk(), [CLEAN], ""),
         (disk(exported=False), [CLEAN], "the device does not export it"),
         (disk(), [], "pool raid10 is not mounted"),
+        (disk(), [replace(CLEAN, mount_point="ssd")], "pool raid10 is not mounted"),
         (disk(), [replace(CLEAN, state="degraded")], "pool raid10 is degraded"),
         (disk(exported=False), [], "the device does not export it; pool raid10 is not mounted"),
     ],
@@ -196,18 +195,6 @@ def test_a_node_connects_to_what_the_device_exports_with_what_was_changed_since(
         "size_bytes": str(GIB),
         "ctrl_loss_tmo": "60",
     }
-
-
-def test_a_snapshot_is_told_with_its_volume() -> None:
-    found = Snapshot(SNAPSHOT, NAME, GIB, NOW, ready=True)
-
-    told = answers.render_snapshot(
-        SnapshotId.parse(f"{SNAPSHOT}@b"), answers.volume_of(found, "b"), found
-    )
-
-    assert (told.snapshot_id, told.source_volume_id) == (f"{SNAPSHOT}@b", f"{NAME}@b")
-    assert told.creation_time is not None
-    assert told.creation_time.timestamp() == NOW
 
 
 # Requests

@@ -128,6 +128,31 @@ def test_security_is_told_whom_the_device_lets_in_and_shuts_out(
     assert [(line["security"], line["log_level"], line["node"]) for line in lines] == written
 
 
+@pytest.mark.parametrize(
+    ("how", "result", "timed"),
+    [(Migration.COMPLETED, "success", 61.2), (Migration.ABANDONED, "abandoned", None)],
+)
+def test_a_live_migration_is_counted_by_its_end_and_timed_where_it_came_to_one(
+    how: Migration, result: str, timed: float | None
+) -> None:
+    metrics = Metrics()
+
+    ControllerCounts(metrics).saw(ended(A, how, "b"))
+
+    text = metrics.render()[0].decode()
+    assert f'rds_csi_migration_migrations_total{{result="{result}"}} 1' in text
+    sums = [line for line in text.splitlines() if "migration_duration_seconds_sum" in line]
+    assert sums == ([f"rds_csi_migration_duration_seconds_sum {timed}"] if timed else [])
+
+
+def test_taking_a_volume_from_a_node_ends_no_migration_unless_it_is_said() -> None:
+    plain = Detached(VOLUME, A, 0.1)
+
+    assert plain == Detached(
+        VOLUME, A, 0.1, shut_out=False, migration=None, other="", migration_seconds=0.0
+    )
+
+
 def test_counting_takes_every_happening() -> None:
     metrics = Metrics()
     counts = ControllerCounts(metrics)
