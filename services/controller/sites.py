@@ -223,6 +223,9 @@ def _site(entry: object, index: int, settings: ControllerSettings, problems: lis
 
 
 def _read(where: str, key: str, value: Any, parse: Any, problems: list[str]) -> Any:  # noqa: ANN401
+    if value is None:
+        problems.append(f"{where}.{key} has no value")
+        return None
     if isinstance(value, dict):
         value = ",".join(f"{k}={v}" for k, v in value.items())
     if isinstance(value, list):

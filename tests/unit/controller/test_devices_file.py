@@ -118,6 +118,7 @@ def test_every_setting_of_a_device_may_be_its_own() -> None:
             ],
         ),
         (devices({"default": True}), ["devices[0].rds-name is required"]),
+        (devices(ONE | {"rds-user": None}), ["devices[0].rds-user has no value"]),
         (devices(ONE, TWO | {"rds-name": "one"}), ["every device needs a rds-name of its own"]),
     ],
 )
