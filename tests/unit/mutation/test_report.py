@@ -14,7 +14,7 @@ from tests.mutation.imports import (
 )
 from tests.mutation.orders import Outcome
 from tests.mutation.report import Result, complaints, table
-from tests.mutation.tree import CONFIG, ROOT, Explained, pure_modules, read_config
+from tests.mutation.tree import ROOT, Config, Explained, pure_modules, read_config
 
 KNOWN = Explained("libs.a", "x = a < b", ("a < b -> a <= b",), "they are never the same")
 
@@ -72,7 +72,7 @@ def test_an_explanation_covers_only_its_own(module: str, line: str, change: str)
 
 
 def test_every_pure_module_has_tests_and_every_explanation_a_line_that_is_there() -> None:
-    config = read_config(CONFIG.read_text())
+    config = read_config()
     modules = pure_modules()
 
     without = [module for module in modules if not config.tests_of(module)]
@@ -87,7 +87,7 @@ def test_every_pure_module_has_tests_and_every_explanation_a_line_that_is_there(
 
 
 def test_the_longest_beginning_says_which_tests_a_module_has() -> None:
-    config = read_config('[tests]\n"a" = ["x"]\n"a.b" = ["y", "z"]\n')
+    config = Config((), {"a": ("x",), "a.b": ("y", "z")}, ())
 
     assert config.tests_of("a.bc") == ("x",)
     assert config.tests_of("a.b.c") == ("y", "z")
