@@ -171,24 +171,25 @@ def _find_stuck(held: Held, node: Node | None, case: Case, *, detaches: bool) ->
 
 
 def _unstick(note: Note, held: Held, node: Node | None, *, detaches: bool) -> Finding | None:
-    used = node is not None and reports(node, held.volume_id)
-    if node is not None and used and node.ready is Ready.YES:
+    user = node if node is not None and reports(node, held.volume_id) else None
+    if user and user.ready is Ready.YES:
         return note.is_for_people(
-            f"Node {node.name} is Ready and still reports the volume in use: end the pods there "
+            f"Node {user.name} is Ready and still reports the volume in use: end the pods there "
             "that use it."
         )
-    guard = _guard_now(held, node, used=used)
+    guard = _guard_now(held, node, used=user is not None)
     if not note.case.index.views_sound or held.view is None:
         return note.is_held_back(unknown(note.case, held))
     if held.view.state is AttachmentState.DETACHED:
         return note.acts(finalize(note, held, finalizer_of(note.case.rules.driver), guard))
     if detaches:
         return None  # which is another finding
-    if node is not None and used and not node.out_of_service:
-        # What counts is how long the node has been away, which is another finding, and not how long
-        # the attachment has been deleted: the node may have been Ready until a moment ago.
-        to_people = _is_left_to_people(held, note.case.rules)
-        return note.is_for_people(_SAY_OFF.format(node=node.name)) if to_people else None
+    if user:
+        # What counts is how long the node has been away, or out of service, which is another
+        # finding, and not how long the attachment has been deleted: the node may have been Ready
+        # until a moment ago.
+        to_people = not user.out_of_service and _is_left_to_people(held, note.case.rules)
+        return note.is_for_people(_SAY_OFF.format(node=user.name)) if to_people else None
     return note.acts(act(ActionKind.DETACH, note, held, guard))
 
 
