@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from services.reconciler.findings import (
-    Action,
     ActionKind,
     Decision,
     Finding,
@@ -17,9 +16,9 @@ from services.reconciler.findings import (
     FindingState,
     Subject,
 )
-from services.reconciler.inventory import PIECE, Index, Seen, in_pieces
+from services.reconciler.inventory import Held, Index, Seen, in_pieces
 from services.reconciler.memory import Memory, Pause, mark, trace
-from services.reconciler.model import DeviceListing
+from services.reconciler.model import DeviceListing, PersistentVolume, Volume
 from services.reconciler.plan.attachments import find_stale
 from services.reconciler.plan.fencing import Wanted, find_let_in, find_shut_out
 from services.reconciler.plan.half_states import find_half, find_lost_snapshot, find_migrations
@@ -29,7 +28,6 @@ from services.reconciler.plan.orphans import ORPHAN_KINDS, Search, item_ids, why
 from services.reconciler.rules import Rules
 
 _HOUR = 3600.0
-_ORPHANS = tuple(f"{kind.value}-" for kind in ORPHAN_KINDS)
 
 _STALE_KINDS = (
     FindingKind.NODE_GONE,
@@ -63,9 +61,7 @@ _ORDER = {
 
 def decide(seen: Seen, memory: Memory, rules: Rules, now: float) -> Decision:
     """Decide at once; see `decide_steps`."""
-    decision = None
-    for step in decide_steps(seen, memory, rules, now):
-        decision = step or decision
+    *_, decision = decide_steps(seen, memory, rules, now)
     if decision is None:
         raise AssertionError("the last step is the decision")
     return decision
@@ -116,13 +112,14 @@ class _Thinking:
             self._incomplete.append("stale attachments cannot be told: the cluster is not known")
             return
         lost = find_lost(index, case.rules)
-        for count, held in enumerate(index.held, 1):
+
+        def look(held: Held) -> None:
             found = find_stale(held, case, lost)
             self._findings += found
             if not found and (mismatch := find_shut_out(held, case, wanted)):
                 self._findings.append(mismatch)
-            if not count % PIECE:
-                yield
+
+        yield from in_pieces(index.held, look)
         shared = [held for held in index.held if not wanted.is_alone(held)]
         self._findings += find_migrations(shared, case)
         yield
@@ -135,22 +132,28 @@ class _Thinking:
             self._leave(device.device, (*ORPHAN_KINDS, FindingKind.FENCING_MISMATCH))
             return
         yield from self._search.look(device)
-        for count, volume in enumerate(device.volumes, 1):
+
+        def look(volume: Volume) -> None:
             self._findings += find_let_in(volume, device, self._case, wanted)
-            if not count % PIECE:
-                yield
+
+        yield from in_pieces(device.volumes, look)
 
     def _look_at_halves(self) -> Iterator[None]:
         index, case = self._index, self._case
         if not index.volumes_sound:
             self._unjudged += [prefix_of(kind, d) for kind in _HALF_KINDS for d in self._devices()]
             return
-        for count, volume in enumerate(index.own_volumes.values(), 1):
+
+        def look(volume: PersistentVolume) -> None:
             if finding := find_half(volume, case):
                 self._findings.append(finding)
-            if not count % PIECE:
-                yield
-        for content in index.own_contents if index.contents_sound else ():
+
+        yield from in_pieces(index.own_volumes.values(), look)
+        if not index.contents_sound:
+            lost = FindingKind.SNAPSHOT_MISSING
+            self._unjudged += [prefix_of(lost, device) for device in self._devices()]
+            return
+        for content in index.own_contents:
             if finding := find_lost_snapshot(content, case):
                 self._findings.append(finding)
 
@@ -231,7 +234,7 @@ class _Thinking:
         if memory.paused:
             findings = [_held(finding, memory.paused) for finding in findings]
         actions = [action for finding in findings for action in finding.actions]
-        actions.sort(key=_rank)
+        actions.sort(key=lambda action: _ORDER[action.kind])  # of one kind, as the findings are
         yield None
         yield Decision(
             tuple(findings),
@@ -253,9 +256,8 @@ class _Thinking:
         return has_waited and not is_left and trace(finding.id) not in case.memory.told
 
     def _told(self, sights: Iterable[str], found: Iterable[Finding]) -> frozenset[str]:
-        told = self._case.memory.told
-        there = (trace(one) for one in sights if one.startswith(_ORPHANS)) if told else ()
-        return told.intersection(there) | {trace(finding.id) for finding in found}
+        told = self._case.memory.told.intersection(map(trace, sights))
+        return told | {trace(finding.id) for finding in found}
 
     def _remembered(self, found: Iterable[Finding]) -> Memory:
         memory, now = self._case.memory, self._case.now
@@ -285,7 +287,3 @@ def _held(finding: Finding, pause: Pause) -> Finding:
         return finding
     why = f"{pause.by} paused everything: {pause.reason}"
     return replace(finding, state=FindingState.HELD_BACK, next=why, due=None, actions=())
-
-
-def _rank(action: Action) -> tuple[int, str]:
-    return _ORDER[action.kind], action.finding_id

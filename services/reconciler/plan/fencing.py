@@ -45,7 +45,7 @@ class Wanted:
 
 def find_shut_out(held: Held, case: Case, wanted: Wanted) -> Finding | None:
     """Return whether a node that is in service has a volume, and the device does not let it in."""
-    attachment, view = held.attachment, held.view
+    attachment, view = held.attachment, held.view if case.index.views_sound else None
     node = case.index.nodes.get(attachment.node)
     if view is None or node is None or node.ready is not Ready.YES or node.out_of_service:
         return None
