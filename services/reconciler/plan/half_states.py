@@ -152,28 +152,31 @@ def find_migrations(shared: Iterable[Held], case: Case) -> Iterator[Finding]:
         shared: attachments of volumes that have several, in the order of their names.
         case: the pass.
     """
-    holders: dict[str, dict[str, Held]] = {}
+    holders: dict[str, _Holders] = {}
     for held in shared:
-        writes = held.volume is not None and not held.volume.read_only
-        if writes and held.attachment.attached and held.attachment.deleting_since is None:
-            holders.setdefault(held.volume_id, {})[held.attachment.node] = held
+        volume, attachment = held.volume, held.attachment
+        if volume is None or volume.read_only:
+            continue
+        if attachment.attached and attachment.deleting_since is None:
+            nodes = holders.setdefault(held.volume_id, {})
+            nodes[attachment.node] = (volume, attachment.uid)
     for volume_id, nodes in holders.items():
         if len(nodes) > 1:
             yield _migration(volume_id, nodes, case)
 
 
-def _migration(volume_id: str, nodes: dict[str, Held], case: Case) -> Finding:
+_Holders = dict[str, tuple[PersistentVolume, str]]
+"""The nodes that have a volume, with its object and the UIDs of their attachments."""
+
+
+def _migration(volume_id: str, nodes: _Holders, case: Case) -> Finding:
     names = sorted(nodes)
-    volume = nodes[names[0]].volume
-    subject = Subject(
-        volume_id=volume_id,
-        persistent_volume=volume.name if volume else "",
-        claim=volume.claim if volume else "",
-    )
-    uids = sorted(held.attachment.uid for held in nodes.values())
+    volume, _ = nodes[names[0]]
+    subject = Subject(volume_id=volume_id, persistent_volume=volume.name, claim=volume.claim)
+    uids = sorted(uid for _, uid in nodes.values())
     note = case.note(FindingKind.MIGRATION_OVERDUE, subject, volume_id, *uids)
     note.because(f"Volume {volume_id} is attached to {' and '.join(names)}, as in a migration.")
-    limit = (volume.migration_timeout if volume else 0) or case.rules.migration
+    limit = volume.migration_timeout or case.rules.migration
     advice = (
         "End the migration: delete the pod of the virtual machine on the node where it should not "
         "run."
