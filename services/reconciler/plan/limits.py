@@ -19,8 +19,8 @@ _HOUR = 3600.0
 class Lost:
     """Why nodes that are gone, or not Ready, are left alone; empty where they are not."""
 
-    gone: str = ""
-    not_ready: str = ""
+    gone: str
+    not_ready: str
 
 
 def find_lost(index: Index, rules: Rules) -> Lost:
@@ -81,7 +81,7 @@ class Chosen:
 
     ids: frozenset[str]
     why_not: Mapping[str, str]
-    stopped: str = ""
+    stopped: str
 
 
 def choose(

@@ -18,7 +18,7 @@ from services.reconciler.findings import (
     Orphan,
     Subject,
 )
-from services.reconciler.inventory import PIECE, Index, in_pieces
+from services.reconciler.inventory import Index, in_pieces
 from services.reconciler.memory import DecisionKind, mark
 from services.reconciler.model import DeviceListing, HalfState, ItemKind, Leftover, Snapshot, Volume
 from services.reconciler.plan.limits import Due, choose
@@ -84,7 +84,8 @@ class Search:
     def __init__(self, case: Case) -> None:
         self._case = case
         self.found: list[Finding] = []
-        self.stopped = ""
+        self.stopped: str
+        """Why none but approved ones is removed, once it has been chosen."""
         self._waiting: dict[str, Note] = {}
         """Those that are due, until it is chosen which of them are removed."""
         self._due: list[Due] = []
@@ -116,11 +117,12 @@ class Search:
         case = self._case
         chosen = choose(self._due, self._items, case.memory, case.rules, case.now)
         self.stopped = chosen.stopped
-        for count, (finding_id, note) in enumerate(self._waiting.items(), 1):
-            why = chosen.why_not.get(finding_id)
+
+        def finish(note: Note) -> None:
+            why = chosen.why_not.get(note.id)
             self.found.append(note.acts(_remove(note)) if why is None else note.is_held_back(why))
-            if not count % PIECE:
-                yield
+
+        yield from in_pieces(self._waiting.values(), finish)
 
     def _is_needed(self, volume_id: str, device: DeviceListing) -> bool:
         index = self._case.index
@@ -157,7 +159,7 @@ class Search:
 
     def _unless_due(self, note: Note, item: _Item, device: DeviceListing) -> Finding | None:
         rules, retained = self._case.rules, self._case.memory.retained
-        if retained and mark(item.about) in retained:
+        if mark(item.about) in retained:
             return note.is_for_people(_RETAINED)
         if not note.is_due(rules.orphan):
             then = _ONLY if rules.orphans_dry_run else "Then it is removed."
