@@ -10,7 +10,6 @@ from services.reconciler.findings import (
 )
 from services.reconciler.inventory import Seen
 from services.reconciler.memory import Memory
-from services.reconciler.model import DeviceListing
 from services.reconciler.plan.decide import decide
 from services.reconciler.plan.orphans import item_ids
 from tests.unit.reconciler.fleet import (
@@ -93,7 +92,7 @@ def test_volumes_snapshots_and_managed_leftovers_count_for_the_share(
 
 
 def test_what_is_on_a_device_goes_by_its_ids_and_leftovers_by_what_they_are_named_for() -> None:
-    listing: DeviceListing = device(
+    listing = device(
         volume(V1),
         snapshots=[snapshot(S1)],
         leftovers=[leftover(V2), leftover("disk9", managed=False)],
