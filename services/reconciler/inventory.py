@@ -203,9 +203,7 @@ def in_pieces(items: Iterable[T], work: Callable[[T], object]) -> Iterator[None]
 
 def _note(words: dict[str, str], key: str, said: str) -> None:
     # The greater of two, so that it does not matter which is read first.
-    known = words.get(key)
-    if known is None or known < said:
-        words[key] = said
+    words[key] = max(words.get(key, ""), said)
 
 
 def _slot(item_id: str) -> str:
@@ -213,7 +211,4 @@ def _slot(item_id: str) -> str:
 
 
 def _of(words: dict[str, str], item_id: str, device: DeviceListing) -> str:
-    found = words.get(item_id)
-    if found is None and device.is_default:
-        found = words.get(f"{item_id}@{device.device}")
-    return found or ""
+    return words.get(item_id) or words.get(f"{item_id}@{device.device}", "")

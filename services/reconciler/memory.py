@@ -21,6 +21,7 @@ MAX_DECISIONS = 500
 _MAX_WORDS = 400
 _VERSION = 2
 _TRACE = 12
+_MARK = 10
 
 
 class DecisionKind(Enum):
@@ -140,7 +141,7 @@ def mark(item_id: str) -> str:
 
     It is short: two that share a mark are both left to people, and nothing worse comes of it.
     """
-    return hashlib.blake2b(item_id.encode(), digest_size=5).hexdigest()
+    return hashlib.blake2b(item_id.encode(), digest_size=_MARK // 2).hexdigest()
 
 
 def trace(finding_id: str) -> str:
@@ -164,7 +165,7 @@ def render_memory(memory: Memory, now: float) -> str:
         Exhausted: it is too much even so.
     """
     text = _render(memory, now)
-    if len(text) > MAX_BYTES and memory.told:
+    if len(text) > MAX_BYTES:
         memory = replace(memory, told=frozenset())
         text = _render(memory, now)
     sights = sorted(memory.first_seen.items(), key=lambda sight: (sight[1], sight[0]))
@@ -251,7 +252,7 @@ def _memory(value: Mapping[str, Any]) -> Memory:
         },
         paused=_pause(*value["paused"]) if value["paused"] else None,
         removals=tuple(map(float, value["removals"])),
-        retained=_pieces(value["retained"], len(mark(""))),
+        retained=_pieces(value["retained"], _MARK),
         told=_pieces(value["told"], _TRACE),
         saved_at=float(value["savedAt"]),
     )
