@@ -127,10 +127,10 @@ def _stopped(due: list[Due], items: Mapping[str, int], rules: Rules) -> str:
         limit = rules.max_orphans
         return f"{len(due)} orphans would be removed, more than {limit} in a pass, {advice}"
     for device, count in sorted(Counter(one.device for one in due).items()):
-        share = max(items.get(device, 0) * rules.max_orphans_percent // 100, 1)
+        share = max(items[device] * rules.max_orphans_percent // 100, 1)
         if count > share:
             return (
-                f"{count} orphans of {items.get(device, 0)} items on {device} would be removed, "
+                f"{count} orphans of {items[device]} items on {device} would be removed, "
                 f"more than {rules.max_orphans_percent} %, {advice}"
             )
     return ""

@@ -14,14 +14,13 @@ def admission_of(held: Held) -> Admission:
 
 
 def shut_out_first(note: Note, held: Held, guard: Guard) -> Finding | None:
-    """Have the device shut out a node that may be alive; None where nothing is left to do."""
-    if not note.case.index.views_sound or held.view is None:
-        return note.is_held_back(unknown(note.case, held))
-    if held.view.state is AttachmentState.DETACHED:
-        return None  # which the controller does not do before the node is shut out
-    if held.view.admission is Admission.UNKNOWN:
+    """Have the device shut out a node that may be alive; None where it is for `release` to say."""
+    view = held.view if note.case.index.views_sound else None
+    if view is None or view.state is AttachmentState.DETACHED:
+        return None  # the controller does not detach before the node is shut out
+    if view.admission is Admission.UNKNOWN:
         return note.is_held_back("It is not known whether the device lets the node in.")
-    if held.view.admission is Admission.ADMITTED:
+    if view.admission is Admission.ADMITTED:
         return note.acts(act(ActionKind.FENCE, note, held, guard))
     return None
 

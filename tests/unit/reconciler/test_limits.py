@@ -164,9 +164,9 @@ def test_a_device_gives_away_no_more_than_its_share(
 ) -> None:
     rules = replace(ACTIVE, max_orphans=10, max_orphans_percent=percent)
     orphans = [due(str(n)) for n in range(count)]
-    there = {"rds": items} if items else {}
+    there = {"rds": items, "b": 1}
 
-    result = choose([*orphans, due("other", device="b")], {**there, "b": 1}, Memory(), rules, NOW)
+    result = choose([*orphans, due("other", device="b")], there, Memory(), rules, NOW)
 
     assert result.stopped[: len(stopped) or None] == stopped
     assert len(result.ids) == (0 if stopped else count + 1)

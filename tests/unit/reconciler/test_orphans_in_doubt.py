@@ -8,10 +8,10 @@ import pytest
 from services.reconciler.findings import (
     FindingState,
 )
-from services.reconciler.inventory import Seen
+from services.reconciler.inventory import Index, Seen
 from services.reconciler.memory import Memory
 from services.reconciler.plan.decide import decide
-from services.reconciler.plan.orphans import item_ids
+from services.reconciler.plan.orphans import item_ids, why_unjudged
 from tests.unit.reconciler.fleet import (
     CONTENT,
     LIVE,
@@ -120,5 +120,6 @@ def test_people_hear_why_orphans_cannot_be_told(part: str, name: str) -> None:
     raced = decide(early, Memory(), RULES, NOW).incomplete
 
     about = f"orphans on {DEVICE} cannot be told: {name}"
+    assert why_unjudged(Index(whole, RULES, NOW), whole.devices.items[0]) == ""
     assert f"{about} are not known" in blind
     assert raced == (() if part == "views" else (f"{about} were read before the device",))

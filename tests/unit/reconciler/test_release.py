@@ -110,7 +110,16 @@ def test_a_finding_about_an_attachment_without_a_volumes_object_names_no_claim()
 UNSAID = "The controller does not say what is attached: {}."
 
 
-@pytest.mark.parametrize("found", [one(None), one(AWAY), one(AWAY, va=STUCK)])
+@pytest.mark.parametrize(
+    "found",
+    [
+        one(None),
+        one(AWAY),
+        one(AWAY, va=STUCK),
+        one(AWAY, view=view(admission=Admission.ADMITTED)),
+        one(AWAY, view=view(admission=Admission.UNKNOWN)),
+    ],
+)
 @pytest.mark.parametrize(
     ("error", "why"),
     [("it is away", "it is away"), ("", "its answer is not whole, or too old")],
