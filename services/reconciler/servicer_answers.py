@@ -275,7 +275,7 @@ def _render_attachment(attachment: model.VolumeAttachment) -> api.VolumeAttachme
 
 def _render_node(name: str, node: model.Node | None, volume_id: str) -> api.Node:
     if node is None:
-        return api.Node(name=name, exists=False)
+        return api.Node(name=name)  # and it does not exist
     return api.Node(
         name=name,
         exists=True,

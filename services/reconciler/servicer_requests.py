@@ -92,7 +92,7 @@ def cut_page(
     after = _read_token(token)
     start = bisect_right(items, after, key=key) if after else 0
     page = items[start : start + min(size or most, most)]
-    following = key(page[-1]) if page and start + len(page) < len(items) else ""
+    following = key(page[-1]) if start + len(page) < len(items) else ""
     return page, base64.urlsafe_b64encode(following.encode()).decode()
 
 

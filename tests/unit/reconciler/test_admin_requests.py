@@ -1,5 +1,6 @@
 """What the reconciler's admin API asks for, as checked values."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,9 +8,11 @@ import pytest
 from libs.core.errors import InUse, InvalidRequest, NotFound, StaleToken
 from protos.gen.rdscsi.controller import v1 as admin
 from protos.gen.rdscsi.reconciler import v1 as api
-from services.reconciler.findings import FindingKind, FindingState, Orphan
+from services.reconciler.findings import Finding, FindingKind, FindingState, Orphan, Subject
 from services.reconciler.model import ItemKind
 from services.reconciler.servicer_requests import (
+    PAGE,
+    ROWS,
     cut_page,
     find_orphan,
     parse_limit,
@@ -18,6 +21,7 @@ from services.reconciler.servicer_requests import (
     parse_until,
     parse_watch,
 )
+from services.reconciler.workflow.board import Entry
 from tests.unit.reconciler.values import NOW
 
 FILE = Orphan(ItemKind.FILE, "rds", "/pool/x.img", 1, "print")
@@ -43,8 +47,32 @@ def test_a_listing_may_be_of_some_kinds_and_states() -> None:
 
 
 def test_a_kind_of_another_version_is_refused_and_not_left_out() -> None:
-    with pytest.raises(InvalidRequest, match="kinds must be those of this API's version"):
-        parse_watch(api.WatchFindingsRequest(kinds=[api.FindingKind(999)]))
+    kind, state = api.FindingKind(999), api.FindingState(999)
+
+    with pytest.raises(InvalidRequest, match=r"^kinds must be those of this API's version"):
+        parse_watch(api.WatchFindingsRequest(kinds=[kind]))
+    with pytest.raises(InvalidRequest, match=r"^kinds must be those of this API's version"):
+        parse_list(api.ListFindingsRequest(kinds=[kind]))
+    with pytest.raises(InvalidRequest, match=r"^states must be those of this API's version"):
+        parse_list(api.ListFindingsRequest(states=[state]))
+
+
+@pytest.mark.parametrize(
+    ("state", "is_wanted"),
+    [
+        (FindingState.WAITING, True),
+        (FindingState.FOR_PEOPLE, False),
+        (FindingState.RESOLVED, False),
+    ],
+)
+def test_a_listing_has_findings_in_the_states_that_it_asks_for(
+    state: FindingState,
+    is_wanted: bool,  # noqa: FBT001 (an expectation)
+) -> None:
+    message = api.ListFindingsRequest(states=[api.FindingState.WAITING, api.FindingState.ACTING])
+    finding = Finding("f", FindingKind.NODE_GONE, state, Subject(), "r", "n", NOW)
+
+    assert parse_list(message).admits(Entry(finding, NOW)) is is_wanted
 
 
 def test_pages_follow_each_other_to_the_end() -> None:
@@ -54,6 +82,31 @@ def test_pages_follow_each_other_to_the_end() -> None:
     second, end = cut_page(items, 2, token, str)
 
     assert (list(first), list(second), end) == (["a", "b"], ["c"], "")
+
+
+def test_pages_are_cut_by_a_key_whatever_characters_it_has() -> None:
+    items = [replace(FILE, id=name) for name in ("/a", "/a???", "/a~~~")]
+    pages: list[Orphan] = []
+    tokens = [""]
+
+    for _ in items:
+        page, token = cut_page(items, 1, tokens[-1], lambda one: one.id)
+        pages += page
+        tokens.append(token)
+
+    assert pages == items
+    assert tokens == ["", "L2E=", "L2E_Pz8=", ""]
+
+
+@pytest.mark.parametrize(("most", "expected"), [(PAGE, 500), (ROWS, 100)])
+def test_a_page_that_nobody_limits_has_as_many_as_fit(most: int, expected: int) -> None:
+    items = [f"{number:04}" for number in range(501)]
+
+    page, _ = cut_page(items, 0, "", str, most=most)
+    larger, _ = cut_page(items, 501, "", str, most=most)
+    usual, _ = cut_page(items, 0, "", str)
+
+    assert (len(page), len(larger), len(usual)) == (expected, expected, 500)
 
 
 def test_a_page_has_no_more_than_the_most() -> None:
@@ -109,7 +162,10 @@ def test_what_is_not_one_orphan_as_it_was_listed_is_refused(
 
 
 def test_the_key_of_a_decision_tells_the_orphan() -> None:
-    assert parse_orphan_key(FILE.key).key == FILE.key
+    named = Orphan(ItemKind.SUBVOLUME, "rds", "/pool/my old  volume", 0, "")
+
+    assert parse_orphan_key(FILE.key) == replace(FILE, size_bytes=0, fingerprint="")
+    assert parse_orphan_key(named.key) == named
 
 
 def test_a_decision_may_end_later_or_never() -> None:

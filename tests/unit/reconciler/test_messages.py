@@ -123,6 +123,13 @@ def test_a_leftover_of_an_unknown_kind_is_nobodys(
     assert found.managed is (managed and known is not None)
 
 
+@pytest.mark.parametrize("ready", [True, False])
+def test_a_snapshot_is_ready_where_the_controller_says_so(
+    ready: bool,  # noqa: FBT001 (a field)
+) -> None:
+    assert read(snapshots=[admin.Snapshot(ready=ready)]).snapshots[0].ready is ready
+
+
 def test_every_kind_of_item_can_be_told() -> None:
     assert {kind.name: message.name for kind, message in ITEM_KINDS.items()} == {
         kind.name: kind.name for kind in ItemKind

@@ -38,13 +38,6 @@ from services.reconciler.model import (
     Volume,
     VolumeAttachment,
 )
-from services.reconciler.workflow.records import (
-    Outcome,
-    OutcomeState,
-    PassRecord,
-    PassResult,
-    Trigger,
-)
 from services.reconciler.workflow.state import ControllerState, LeaseState, WatchState
 from tests.unit.reconciler.values import NOW, V1, in_use, node, volume_id
 
@@ -55,7 +48,7 @@ ABOUT = Subject(volume_id=V1)
     "names",
     [
         *(FindingKind, FindingState, ActionKind, DecisionKind, HalfState, ItemKind),
-        *(AttachmentState, Admission, Trigger, PassResult, OutcomeState),
+        *(AttachmentState, Admission),
     ],
 )
 def test_what_is_kept_counted_and_logged_is_called_by_its_name(names: type[Enum]) -> None:
@@ -71,8 +64,6 @@ def test_what_is_kept_counted_and_logged_is_called_by_its_name(names: type[Enum]
         (FindingState, api.FindingState),
         (ActionKind, api.ActionKind),
         (DecisionKind, api.DecisionKind),
-        (Trigger, api.Trigger),
-        (PassResult, api.PassResult),
         (HalfState, admin.HalfState),
         (ItemKind, admin.ItemKind),
         (AttachmentState, admin.AttachmentState),
@@ -152,21 +143,6 @@ LISTING: Listing[Node] = Listing((), complete=True, read_at=NOW)
         ),
         (Notice("R", "t"), Notice("R", "t", is_warning=False, volume="")),
         (Decision((), (), Memory()), Decision((), (), Memory(), (), "", None, {}, ())),
-        (Outcome(None, None), Outcome(None, None, "")),  # type: ignore[arg-type]
-        (
-            PassRecord(1, Trigger.NODE, NOW),
-            PassRecord(
-                *(1, Trigger.NODE, NOW),
-                dry_run=False,
-                ended_at=None,
-                result=PassResult.RUNNING,
-                message="",
-                findings=0,
-                planned=0,
-                outcomes=[],
-                is_full=False,
-            ),
-        ),
         (WatchState("nodes", True, 1, None), WatchState("nodes", True, 1, None, "")),  # noqa: FBT003
         (
             ControllerState("a"),
@@ -202,6 +178,7 @@ OFF = node("a", Ready.NO, out_of_service=True)
     [
         (Guard("a"), None, True),
         (Guard("a"), A, False),
+        (Guard("a"), Node("a", ""), False),
         (Guard("a", "uid-a"), None, False),
         (Guard("a", "uid-a"), A, True),
         (Guard("a", "uid-b"), A, False),
