@@ -153,6 +153,16 @@ def test_a_migration_is_over_its_time_after_what_its_volume_or_else_the_rules_sa
     assert (late.state, late.subject) == (FindingState.FOR_PEOPLE, early.subject)
 
 
+def test_of_two_objects_for_one_volume_a_migration_names_the_first_nodes() -> None:
+    both = attached(va(on="b"), va(on="a", volume="twin"))
+    twin = pv(name="twin", migration_timeout=9.0)
+    whole = replace(both, volumes=replace(both.volumes, items=(pv(), twin)))
+
+    finding = only(decide_after(0, whole), FindingKind.MIGRATION_OVERDUE)
+
+    assert (finding.subject.persistent_volume, finding.due) == ("twin", NOW + 9)
+
+
 @pytest.mark.parametrize(
     "single",
     [

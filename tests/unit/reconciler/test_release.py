@@ -154,6 +154,15 @@ def test_nothing_is_taken_from_a_node_when_the_controller_knows_another_attachme
     }
 
 
+@pytest.mark.parametrize("admission", Admission)
+def test_what_is_detached_is_deleted_whoever_the_device_lets_in(admission: Admission) -> None:
+    detached = view(state=AttachmentState.DETACHED, admission=admission)
+
+    decision = decide_after(1e4, one(AWAY, view=detached))
+
+    assert the(decision).kind is ActionKind.DELETE_ATTACHMENT
+
+
 def test_what_is_detached_and_going_is_only_waited_for() -> None:
     leaving = one(None, va=va(deleting_since=NOW, finalizers=()), view=DETACHED)
 
