@@ -6,8 +6,6 @@ is not reported is not mounted, even where the node cannot be reached any more. 
 hold: the report of a node that is away may be long out of date.
 """
 
-from dataclasses import dataclass
-
 from libs.kube.attachments import attachment_name
 from services.reconciler.findings import ActionKind, Finding, FindingKind, Guard, reports
 from services.reconciler.inventory import Held
@@ -32,42 +30,23 @@ _QUIET = 60.0
 """Every volume is unused for a moment after it was attached, which nobody needs to hear of."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dead:
-    """What came of looking at an attachment's node.
-
-    Attributes:
-        finding: what was found; None for nothing.
-        detaches: whether detaching it is seen to.
-    """
-
-    finding: Finding | None
-    detaches: bool = False
-
-
 def find_stale(held: Held, case: Case, lost: Lost) -> list[Finding]:
     """Return what is wrong with one attachment, where the cluster is known."""
     node = case.index.nodes.get(held.attachment.node)
-    dead = _find_dead(held, node, case, lost)
-    found = [dead.finding] if dead.finding else []
-    if held.attachment.deleting_since is not None:
-        stuck = _find_stuck(held, node, case, detaches=dead.detaches)
-        found += [stuck] if stuck else []
-    return found
+    found = [_find_dead(held, node, case, lost), _find_stuck(held, node, case)]
+    return [finding for finding in found if finding]
 
 
-def _find_dead(held: Held, node: Node | None, case: Case, lost: Lost) -> Dead:
+def _find_dead(held: Held, node: Node | None, case: Case, lost: Lost) -> Finding | None:
     if not held.attachment.node:
-        return Dead(None)
+        return None
     if node is None:
-        finding = _gone(held, case, lost)
-    elif node.out_of_service:
+        return _gone(held, case, lost)
+    if node.out_of_service:
         return _out_of_service(held, node, case)
-    elif node.ready is not Ready.YES:
-        finding = _not_ready(held, node, case, lost)
-    else:
-        return Dead(_unused(held, node, case))
-    return Dead(finding, detaches=bool(finding.actions))
+    if node.ready is not Ready.YES:
+        return _not_ready(held, node, case, lost)
+    return _unused(held, node, case)
 
 
 def _gone(held: Held, case: Case, lost: Lost) -> Finding:
@@ -81,25 +60,20 @@ def _gone(held: Held, case: Case, lost: Lost) -> Finding:
     return release(note, held, Guard(name))
 
 
-def _out_of_service(held: Held, node: Node, case: Case) -> Dead:
+def _out_of_service(held: Held, node: Node, case: Case) -> Finding:
     note = case.note(
         FindingKind.NODE_OUT_OF_SERVICE, subject_of(held), held.attachment.uid, node.uid
     )
     note.because(f"{what(held)}, which has the taint node.kubernetes.io/out-of-service.")
     if node.ready is Ready.YES:
-        return Dead(
-            note.is_for_people(
-                "The node is Ready, so nothing is taken from it. Remove the taint if the node is "
-                "in service; Kubernetes may detach its volumes while it is there."
-            )
+        return note.is_for_people(
+            "The node is Ready, so nothing is taken from it. Remove the taint if the node is in "
+            "service; Kubernetes may detach its volumes while it is there."
         )
     if not note.is_due(case.rules.out_of_service):
-        return Dead(
-            note.waits(case.rules.out_of_service, "Then it is detached, and deleted."),
-        )
+        return note.waits(case.rules.out_of_service, "Then it is detached, and deleted.")
     guard = Guard(node.name, node.uid, ready=False, out_of_service=True)
-    finding = release(note, held, guard)
-    return Dead(finding, detaches=bool(finding.actions))
+    return release(note, held, guard)
 
 
 def _not_ready(held: Held, node: Node, case: Case, lost: Lost) -> Finding:
@@ -152,10 +126,10 @@ def _unused(held: Held, node: Node, case: Case) -> Finding | None:
     return note.acts(delete(note, held, guard))
 
 
-def _find_stuck(held: Held, node: Node | None, case: Case, *, detaches: bool) -> Finding | None:
-    """Look at an attachment that is being deleted; `detaches`: it is being detached already."""
+def _find_stuck(held: Held, node: Node | None, case: Case) -> Finding | None:
+    """Look at whether an attachment is being deleted, and does not go."""
     attachment, grace = held.attachment, case.rules.stuck
-    if not attachment.finalizers:
+    if attachment.deleting_since is None or not attachment.finalizers:
         return None
     note = case.note(FindingKind.ATTACHMENT_STUCK, subject_of(held), attachment.uid)
     note.because(f"{what(held)}; it is being deleted, and its finalizers keep it.")
@@ -167,10 +141,10 @@ def _find_stuck(held: Held, node: Node | None, case: Case, *, detaches: bool) ->
         return note.is_for_people(
             f"The finalizers are not the attacher's: {names}. See who sets them."
         )
-    return _unstick(note, held, node, detaches=detaches)
+    return _unstick(note, held, node)
 
 
-def _unstick(note: Note, held: Held, node: Node | None, *, detaches: bool) -> Finding | None:
+def _unstick(note: Note, held: Held, node: Node | None) -> Finding | None:
     user = node if node is not None and reports(node, held.volume_id) else None
     if user and user.ready is Ready.YES:
         return note.is_for_people(
@@ -182,14 +156,12 @@ def _unstick(note: Note, held: Held, node: Node | None, *, detaches: bool) -> Fi
         return note.is_held_back(unknown(note.case, held))
     if held.view.state is AttachmentState.DETACHED:
         return note.acts(finalize(note, held, finalizer_of(note.case.rules.driver), guard))
-    if detaches:
-        return None  # which is another finding
-    if user:
-        # What counts is how long the node has been away, or out of service, which is another
-        # finding, and not how long the attachment has been deleted: the node may have been Ready
-        # until a moment ago.
-        to_people = not user.out_of_service and _is_left_to_people(held, note.case.rules)
-        return note.is_for_people(_SAY_OFF.format(node=user.name)) if to_people else None
+    if node is None or node.ready is not Ready.YES:
+        # What counts is how long the node has been gone, away or out of service, and how many are,
+        # which is another finding, and not how long the attachment has been deleted: the node may
+        # have been Ready until a moment ago.
+        tell = user and not user.out_of_service and _is_left_to_people(held, note.case.rules)
+        return note.is_for_people(_SAY_OFF.format(node=held.attachment.node)) if tell else None
     return note.acts(act(ActionKind.DETACH, note, held, guard))
 
 

@@ -190,16 +190,3 @@ def test_what_is_stuck_on_a_node_out_of_service_is_detached_once(used: dict[str,
 
     assert kinds(decision) == [DETACH]
     assert of_kind(decision, FindingKind.ATTACHMENT_STUCK) == []
-
-
-def test_what_is_stuck_and_in_use_waits_as_long_as_a_node_must_be_out_of_service() -> None:
-    patient = replace(RULES, out_of_service=600.0)
-    stuck = one(OFF, va=STUCK)
-
-    early = decide_after(599, stuck, patient)
-    late = decide_after(600, stuck, patient)
-
-    assert early.actions == ()
-    assert only(early, FindingKind.NODE_OUT_OF_SERVICE).due == NOW + 600
-    assert of_kind(early, FindingKind.ATTACHMENT_STUCK) == []
-    assert kinds(late) == [DETACH]
