@@ -98,15 +98,16 @@ def test_pages_are_cut_by_a_key_whatever_characters_it_has() -> None:
     assert tokens == ["", "L2E=", "L2E_Pz8=", ""]
 
 
-@pytest.mark.parametrize(("most", "expected"), [(PAGE, 500), (ROWS, 100)])
-def test_a_page_that_nobody_limits_has_as_many_as_fit(most: int, expected: int) -> None:
+def test_a_page_that_nobody_limits_has_as_many_as_fit() -> None:
     items = [f"{number:04}" for number in range(501)]
 
-    page, _ = cut_page(items, 0, "", str, most=most)
-    larger, _ = cut_page(items, 501, "", str, most=most)
+    pages = [
+        cut_page(items, size, "", str, most)[0] for most in (PAGE, ROWS) for size in (0, 501, 7)
+    ]
     usual, _ = cut_page(items, 0, "", str)
 
-    assert (len(page), len(larger), len(usual)) == (expected, expected, 500)
+    assert [len(page) for page in pages] == [500, 500, 7, 100, 100, 7]
+    assert len(usual) == 500
 
 
 def test_a_page_has_no_more_than_the_most() -> None:
