@@ -190,3 +190,13 @@ def test_what_is_stuck_on_a_node_out_of_service_is_detached_once(used: dict[str,
 
     assert kinds(decision) == [DETACH]
     assert of_kind(decision, FindingKind.ATTACHMENT_STUCK) == []
+
+
+@pytest.mark.parametrize(("rules", "told"), [(RULES, view()), (RULES, SHUT_OUT), (FENCED, view())])
+def test_what_is_never_taken_from_a_silent_node_is_left_to_people(
+    rules: Rules, told: object
+) -> None:
+    finding = only(decide_after(1e4, one(USING, view=told), rules), FindingKind.NODE_NOT_READY)
+
+    assert finding.state is FindingState.FOR_PEOPLE
+    assert "kubectl taint nodes a node.kubernetes.io/out-of-service" in finding.next
