@@ -256,8 +256,9 @@ class _Thinking:
         return has_waited and not is_left and trace(finding.id) not in case.memory.told
 
     def _told(self, sights: Iterable[str], found: Iterable[Finding]) -> frozenset[str]:
-        told = self._case.memory.told.intersection(map(trace, sights))
-        return told | {trace(finding.id) for finding in found}
+        told = self._case.memory.told
+        there = map(trace, sights) if told else ()
+        return told.intersection(there) | {trace(finding.id) for finding in found}
 
     def _remembered(self, found: Iterable[Finding]) -> Memory:
         memory, now = self._case.memory, self._case.now
