@@ -6,6 +6,10 @@ from hypothesis import settings
 
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
+# `./dev check` is to take less than a minute; `./dev test` draws as many as ever.
+settings.register_profile(
+    "check", deadline=None, derandomize=bool(os.environ.get("CI")), max_examples=30
+)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 structlog.configure(

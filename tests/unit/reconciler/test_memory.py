@@ -69,10 +69,11 @@ def test_a_memory_too_large_forgets_the_latest_sights_and_no_decision() -> None:
     decision = OrphanDecision(DecisionKind.IGNORED, "print", "anna", "kept", NOW)
     memory = Memory(first_seen=sights).decided("volume rds pvc-1", decision)
 
-    loaded = parse_memory(render_memory(memory, NOW))
+    text = render_memory(memory, NOW)
+    loaded = parse_memory(text)
 
     kept = loaded.first_seen
-    assert len(render_memory(memory, NOW)) <= MAX_BYTES
+    assert len(text) <= MAX_BYTES
     assert 20_000 < len(kept) < len(sights)
     assert max(kept.values()) < min(at for key, at in sights.items() if key not in kept)
     assert loaded.decisions == memory.decisions
