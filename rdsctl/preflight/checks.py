@@ -47,8 +47,7 @@ def check(cluster: Cluster | None, device: Device | None, plan: Plan) -> tuple[F
     if cluster is not None and device is not None:
         check_disks(cluster, device, plan, notes)
         check_strays(cluster, device, notes)
-    notes.end()
-    return tuple(notes.findings)
+    return notes.all()
 
 
 def settings_for(cluster: Cluster | None, device: Device | None, plan: Plan) -> dict[str, str]:

@@ -11,7 +11,7 @@ class Notes:
     """The findings of one check after the other."""
 
     def __init__(self) -> None:
-        self.findings: list[Finding] = []
+        self._findings: list[Finding] = []
         self._check = ""
         self._reasons: defaultdict[tuple[Level, str, str], list[str]] = defaultdict(list)
 
@@ -27,8 +27,13 @@ class Notes:
             for (level, text, remedy), names in self._reasons.items()
         ]
         self._reasons.clear()
-        self.findings += found
+        self._findings += found
         return not found
+
+    def all(self) -> tuple[Finding, ...]:
+        """Return what was said, in that order."""
+        self.end()
+        return tuple(self._findings)
 
     def ok(self, text: str, remedy: str = "", names: Iterable[str] = ()) -> None:
         """Say what is as it should be."""
@@ -48,4 +53,4 @@ class Notes:
 
     def _say(self, level: Level, text: str, remedy: str, names: Iterable[str]) -> None:
         shown = tuple(clean(name) for name in names)
-        self.findings.append(Finding(level, self._check, clean(text), clean(remedy), shown))
+        self._findings.append(Finding(level, self._check, clean(text), clean(remedy), shown))

@@ -178,22 +178,21 @@ def directories_of(cluster: Cluster) -> tuple[DevicePath, ...]:
         *(image.directory for image in images if image),
         *(_directory(one) for one in cluster.classes),
     )
-    return tuple(sorted({path for path in found if path is not None and not _odd(path)}))
-
-
-def _odd(path: DevicePath) -> bool:
-    return bool(_refusal(lambda: DevicePath.parse(path.text)))
+    return tuple(sorted({path for path in found if path is not None}))
 
 
 def _directory(one: StorageClass) -> DevicePath | None:
     text = one.parameters.get("volumePath") or one.parameters.get("rdsBasePath") or ""
-    return DevicePath.parse(text) if text and not _refusal(lambda: DevicePath.parse(text)) else None
+    try:
+        return DevicePath.parse(text)
+    except InvalidRequest:
+        return None
 
 
-def _refusal(check: Callable[[], object]) -> str:
-    """Return why a value would be refused; empty where it would be taken."""
+def _refusal(check: Callable[[], object]) -> str | None:
+    """Return why a value would be refused; None where it would be taken."""
     try:
         check()
     except InvalidRequest as error:
         return error.message
-    return ""
+    return None

@@ -1,5 +1,7 @@
 """A volume, its disk and a device that fit, and what is said where something does not."""
 
+from collections.abc import Iterable
+
 from libs.core.paths import DevicePath
 from libs.core.size import GIB, TIB
 from libs.rdsclient.model import BackingFile, Export, FileDisk, Pool, Release, Storage, SystemInfo
@@ -7,6 +9,7 @@ from rdsctl.preflight.checks import check
 from rdsctl.preflight.model import (
     Cluster,
     Device,
+    Finding,
     Level,
     Plan,
     Volume,
@@ -53,3 +56,24 @@ def said(cluster: Cluster | None, found: Device | None = None, plan: Plan = PLAN
     """Return what is not well, as the check and its level."""
     findings = check(cluster, found, plan)
     return {f"{one.check}: {one.level.value}" for one in findings if one.level is not Level.OK}
+
+
+def lines(findings: Iterable[Finding]) -> list[str]:
+    """Return all of each finding, on a line."""
+    return [
+        f"{one.check}: {one.level.value}: {one.text}"
+        + (f" | do: {one.remedy}" if one.remedy else "")
+        + (f" | of: {', '.join(one.names)}" if one.names else "")
+        for one in findings
+    ]
+
+
+def told(
+    check_name: str, cluster: Cluster | None, found: Device | None = None, plan: Plan = PLAN
+) -> list[str]:
+    """Return all that one check says, without its name."""
+    return [
+        line.removeprefix(f"{check_name}: ")
+        for line in lines(check(cluster, found, plan))
+        if line.startswith(f"{check_name}: ")
+    ]
