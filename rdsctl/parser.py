@@ -75,7 +75,7 @@ def build_parser() -> ArgumentParser:
 
 def _connection_flags() -> ArgumentParser:
     """Return the flags that stand before or after the command; what is not given is not set."""
-    flags = ArgumentParser(add_help=False, argument_default=SUPPRESS, allow_abbrev=False)
+    flags = ArgumentParser(add_help=False, argument_default=SUPPRESS)
     group = flags.add_argument_group("connection and output")
     group.add_argument("--endpoint", metavar="ADDRESS", help="unix:///PATH or HOST:PORT")
     group.add_argument("--tls-cert", metavar="FILE", help="certificate to show (PEM)")

@@ -49,7 +49,7 @@ def read_volume(item: Object, driver: str) -> Volume | None:
         is_block=spec.get("volumeMode") == "Block",
         access_modes=tuple(spec.get("accessModes") or ()),
         mount_options=tuple(spec.get("mountOptions") or ()),
-        size=parse_quantity(str((spec.get("capacity") or {}).get("storage") or "")),
+        size=parse_quantity(str((spec.get("capacity") or {}).get("storage"))),
     )
 
 

@@ -185,6 +185,7 @@ def test_what_runs_is_told_with_what_to_do_about_it(
         (("-enable-orphan-reconciler",), []),
         (("-enable-orphan-reconciler=false", "-orphan-dry-run=false"), []),
         (("-orphan-dry-run=false",), []),
+        (("-X-enable-orphan-reconciler", "-orphan-dry-run=false"), []),
     ],
 )
 def test_an_old_controller_removes_orphans_only_where_it_is_told_to(

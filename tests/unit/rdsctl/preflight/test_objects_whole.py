@@ -8,6 +8,8 @@ from rdsctl.preflight.model import (
     Attachment,
     Cluster,
     CsiDriver,
+    Finding,
+    Level,
     NodeInfo,
     StorageClass,
     Volume,
@@ -239,6 +241,7 @@ def test_what_is_not_said_of_an_object_is_what_is_usual() -> None:
         Workload("DaemonSet", "ns", "a"),
         NodeInfo("a"),
         Cluster(),
+        Finding(Level.OK, "nodes", "text"),
     )
 
     assert made == (
@@ -254,6 +257,7 @@ def test_what_is_not_said_of_an_object_is_what_is_usual() -> None:
         Workload("DaemonSet", "ns", "a", 1, host_network=True, is_ours=False, arguments=()),
         NodeInfo("a", "", "linux", "", is_ready=True),
         Cluster("", None, (), (), (), (), (), (), serves_attributes_classes=True, unread=()),
+        Finding(Level.OK, "nodes", "text", remedy="", names=()),
     )
 
 

@@ -25,7 +25,8 @@ def test_what_is_the_same_of_several_is_said_once_before_the_next_check() -> Non
     notes.begin("second")
     well = notes.end()
     notes.warn("warned", names=["x\n"])
-    notes.block("blocked\n", "do\n")
+    notes.block("blocked\n")
+    notes.ok("well\n", "do\n", ["y"])
     notes.count(Level.OK, "c", "counted")
 
     assert notes.all() == (
@@ -33,7 +34,8 @@ def test_what_is_the_same_of_several_is_said_once_before_the_next_check() -> Non
         Finding(Level.WARNING, "first", "odd", "do this", ("b", "a")),
         Finding(Level.BLOCKER, "first", "odd", "", ("a",)),
         Finding(Level.WARNING, "second", "warned", "", ("x",)),
-        Finding(Level.BLOCKER, "second", "blocked", "do", ()),
+        Finding(Level.BLOCKER, "second", "blocked", "", ()),
+        Finding(Level.OK, "second", "well", "do", ("y",)),
         Finding(Level.OK, "second", "counted", "", ("c",)),
     )
     assert well is True
