@@ -117,9 +117,13 @@ def rows_of_volume(volume: ExplainVolumeResponse) -> list[Row]:
 
 
 def _is_same(row: Row, known: Attachment) -> bool:
-    if row.in_cluster is None or row.at_controller is not None:
-        return False
-    return row.node == known.node_id and known.attachment_uid in ("", row.in_cluster.uid)
+    held = row.in_cluster
+    return (
+        held is not None
+        and row.at_controller is None
+        and row.node == known.node_id
+        and known.attachment_uid in ("", held.uid)
+    )
 
 
 def _is_about(finding: Finding, row: Row) -> bool:
