@@ -40,8 +40,8 @@ def list_commands(parser: ArgumentParser, path: tuple[str, ...] = ()) -> Iterato
     inner = [action for action in actions if isinstance(action, _SubParsersAction)]
     words: list[tuple[str, str]] = []
     for parent in inner:
-        texts = {choice.dest: choice.help or "" for choice in parent._choices_actions}  # noqa: SLF001
-        words += [(name, texts.get(name, "")) for name in parent.choices]
+        texts = {choice.dest: choice.help for choice in parent._choices_actions}  # noqa: SLF001
+        words += [(name, texts.get(name) or "") for name in parent.choices]
     for action in actions:
         if not action.option_strings and action not in inner and action.choices:
             words += [(str(choice), "") for choice in action.choices]

@@ -188,6 +188,7 @@ def test_wide_orphans_say_why_what_comes_next_and_as_what_they_were_seen() -> No
         "file | gone | rds | 1 GiB | - | gone | - | - | - | - | p",
         "1 orphan, 1 GiB in all. (faint)",
     ]
+    assert [orphans.is_decided(item) for item in items] == [False, True]
 
 
 @pytest.mark.parametrize(
