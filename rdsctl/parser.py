@@ -130,7 +130,7 @@ def _add_reading(commands: "_Commands", everywhere: ArgumentParser) -> None:
         commands, everywhere, "attachments", "list all attachments, those that are wrong first"
     )
     attachments.add_argument("volume", metavar="VOLUME", nargs="?", help="only of this volume")
-    attachments.add_argument("--node", help="only to this node")
+    attachments.add_argument("--node", metavar="NODE", help="only to this node")
     _exit_code(attachments, "any of them is wrong")
 
     watch = _add(commands, everywhere, "watch", "show findings as they come and go")
@@ -145,7 +145,7 @@ def _filters(parser: ArgumentParser) -> None:
         "--kind", action="append", choices=KINDS, help="only of this kind; may be repeated"
     )
     parser.add_argument("--volume", metavar="ID", help="only about this volume")
-    parser.add_argument("--node", help="only about this node")
+    parser.add_argument("--node", metavar="NODE", help="only about this node")
 
 
 def _exit_code(parser: ArgumentParser, when: str) -> None:
