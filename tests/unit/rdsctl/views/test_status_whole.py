@@ -168,8 +168,8 @@ def test_a_pause_is_told_with_its_end(paused: Paused, text: str) -> None:
 # One volume
 
 
-def test_a_volume_is_told_line_by_line() -> None:
-    answer = ExplainVolumeResponse(
+def explained() -> ExplainVolumeResponse:
+    return ExplainVolumeResponse(
         volume_id="v",
         device="rds",
         sentences=["It is\non node a."],
@@ -206,7 +206,9 @@ def test_a_volume_is_told_line_by_line() -> None:
         leftovers=[Leftover(path="/p/x.img", kind=ItemKind.FILE, half_state=HalfState.NO_DISK)],
     )
 
-    assert lines_of(volume.render(answer, NOW, wide=False)) == [
+
+def test_a_volume_is_told_line_by_line() -> None:
+    assert lines_of(volume.render(explained(), NOW, wide=False)) == [
         "Volume v on device rds (strong)",
         "It is on node a.",
         "Not known: device b (warn)",
