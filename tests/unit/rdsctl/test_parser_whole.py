@@ -153,9 +153,9 @@ def test_the_usage_of_a_command_is_all_that_it_takes(
     [
         ([], "See what the reconciler has found and does, and have it do otherwise. options: -h, "),
         ([], "connection and output: --endpoint ADDRESS unix:///PATH or HOST:PORT --tls-cert FILE"),
-        ([], "commands: COMMAND status show who leads, the last pass, what waits findings list "),
+        ([], " commands: COMMAND status show who leads, the last pass, what waits findings list "),
         ([], " reconcile run a pass now pause have the reconciler look, and not act resume "),
-        (["orphans"], "commands: COMMAND list list orphans and decisions approve have an orphan "),
+        (["orphans"], " commands: COMMAND list list orphans and decisions approve have an orphan "),
         (["version"], "] print the version of this program. options: -h, "),
         (["volume"], "VOLUME its ID, or its PersistentVolume, or NAMESPACE/CLAIM options: "),
         (["attachments"], "VOLUME only of this volume options: "),

@@ -185,7 +185,23 @@ def test_a_claim_belongs_to_the_object_on_its_node_with_its_uid_or_with_none(
     assert [row.at_controller and row.at_controller.attachment_uid for row in rows] == names
 
 
-def test_of_two_claims_of_one_object_each_has_its_own_row() -> None:
+def test_of_two_claims_of_one_object_the_second_has_a_row_of_its_own() -> None:
+    answer = ExplainVolumeResponse(
+        attachments=[VolumeAttachment(name="csi-1", node="a", uid="1")],
+        device_attachments=[
+            Attachment(node_id="a", attachment_uid="1", since=NOW),
+            Attachment(node_id="a", attachment_uid="1", since=AGO),
+        ],
+    )
+
+    rows = rows_of_volume(answer)
+
+    assert [
+        (row.in_cluster is not None, row.at_controller and row.at_controller.since) for row in rows
+    ] == [(True, NOW), (False, AGO)]
+
+
+def test_a_claim_without_an_object_never_takes_the_row_of_another_one() -> None:
     answer = ExplainVolumeResponse(
         volume_id="v",
         attachments=[VolumeAttachment(name="csi-1", node="a")],
