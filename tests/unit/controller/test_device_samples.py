@@ -13,6 +13,19 @@ from services.controller.adapters.device_samples import (
     reader,
 )
 
+TRAFFIC = (
+    "rds_disk_read_ops_per_second",
+    "rds_disk_write_ops_per_second",
+    "rds_disk_read_bytes_per_second",
+    "rds_disk_write_bytes_per_second",
+    "rds_disk_read_seconds",
+    "rds_disk_write_seconds",
+    "rds_disk_wait_seconds",
+    "rds_disk_active_seconds",
+    "rds_disk_in_flight_ops",
+)
+"""In the order of the fields of what is read."""
+
 
 def test_of_what_was_not_read_there_is_no_sample() -> None:
     assert of_disks([DiskHealth("nvme1")]) == {}
@@ -23,8 +36,21 @@ def test_of_what_was_not_read_there_is_no_sample() -> None:
 def test_a_pool_has_its_size_its_room_and_what_is_used() -> None:
     samples = of_disks([DiskHealth("raid1", mount_point="raid10", size=100, free=40)])
 
-    assert samples["rds_pool_free_bytes"] == {("raid10",): 40.0}
-    assert samples["rds_hardware_pool_used_bytes"] == {("raid10",): 60.0}
+    assert samples == {
+        "rds_pool_size_bytes": {("raid10",): 100.0},
+        "rds_pool_free_bytes": {("raid10",): 40.0},
+        "rds_hardware_pool_size_bytes": {("raid10",): 100.0},
+        "rds_hardware_pool_used_bytes": {("raid10",): 60.0},
+    }
+
+
+def test_what_is_used_is_told_only_where_size_and_room_are_known() -> None:
+    disks = [DiskHealth("a", mount_point="a", size=100), DiskHealth("b", mount_point="b", free=40)]
+
+    assert of_disks(disks) == {
+        "rds_pool_size_bytes": {("a",): 100.0},
+        "rds_pool_free_bytes": {("b",): 40.0},
+    }
 
 
 def test_an_array_has_a_sample_for_each_state_that_it_can_be_in() -> None:
@@ -47,38 +73,52 @@ def test_what_a_drive_says_of_itself_comes_with_it() -> None:
 
 
 def test_traffic_is_told_by_disk() -> None:
-    samples = of_traffic([DiskTraffic("nvme1", read_ops=7.0), DiskTraffic("nvme2", read_ops=0.0)])
+    samples = of_traffic([DiskTraffic("a", *range(1, 10)), DiskTraffic("b", read_ops=0.0)])
 
-    assert samples == {"rds_disk_read_ops_per_second": {("nvme1",): 7.0, ("nvme2",): 0.0}}
+    assert samples == {
+        name: {("a",): number} | ({("b",): 0.0} if number == 1 else {})
+        for number, name in enumerate(TRAFFIC, start=1)
+    }
 
 
 def test_sensors_are_told_by_their_number() -> None:
-    hardware = Hardware(cpu_temperature=45.0, fan_speeds={"1": 7500.0}, psu_states={"2": False})
+    hardware = Hardware(
+        cpu_temperature=45.0,
+        board_temperatures={"1": 36.0},
+        fan_speeds={"1": 7500.0},
+        psu_temperatures={"1": 33.0},
+        psu_watts={"1": 142.0},
+        psu_states={"1": True, "2": False},
+    )
 
     assert of_hardware(hardware, {}) == {
         "rds_hardware_cpu_temperature_celsius": {(): 45.0},
+        "rds_hardware_board_temperature_celsius": {("1",): 36.0},
         "rds_hardware_fan_speed_rpm": {("1",): 7500.0},
-        "rds_hardware_psu_state": {("2",): 0.0},
+        "rds_hardware_psu_temperature_celsius": {("1",): 33.0},
+        "rds_hardware_psu_power_watts": {("1",): 142.0},
+        "rds_hardware_psu_state": {("1",): 1.0, ("2",): 0.0},
     }
 
 
 @pytest.mark.parametrize(
-    ("sizes", "is_told"),
+    ("sizes", "told"),
     [
-        ({"raid10": COUNT_LIMIT * 4096 - 1}, True),
-        ({"raid10": COUNT_LIMIT * 4096}, False),
-        ({}, False),
+        (
+            {"raid10": COUNT_LIMIT * 4096 - 1},
+            {
+                "rds_hardware_pool_size_bytes": {("raid10",): 1000.0},
+                "rds_hardware_pool_used_bytes": {("raid10",): 10.0},
+            },
+        ),
+        ({"raid10": COUNT_LIMIT * 4096}, {}),
+        ({}, {}),
     ],
 )
-def test_a_count_that_may_have_overflowed_is_not_told(
-    sizes: dict[str, int],
-    is_told: bool,  # noqa: FBT001 (an expectation)
-) -> None:
+def test_a_count_that_may_have_overflowed_is_not_told(sizes: dict[str, int], told: Samples) -> None:
     hardware = Hardware(storages=(Storage("raid10", 4096, 1000, 10),))
 
-    samples = of_hardware(hardware, sizes)
-
-    assert ("rds_hardware_pool_used_bytes" in samples) is is_told
+    assert of_hardware(hardware, sizes) == told
 
 
 def test_the_first_source_to_say_it_counts_for_each_device() -> None:
@@ -90,12 +130,26 @@ def test_the_first_source_to_say_it_counts_for_each_device() -> None:
     assert read() == {("a", "x"): 1.0, ("a", "y"): 3.0}
 
 
-def test_all_that_is_sampled_is_a_metric_with_its_labels() -> None:
-    disks = [DiskHealth("d", "raid", "p", 2, 1, frozenset({"clean"}), io_errors=0)]
-    traffic = [DiskTraffic("d", *[1.0] * 9)]
+def test_each_metric_has_its_labels_and_only_errors_are_counted() -> None:
+    labels = {name: kind.labels for name, kind in KINDS.items()}
+    counted = [name for name, kind in KINDS.items() if kind.is_counter]
 
-    samples = of_disks(disks) | of_traffic(traffic)
-
-    assert {name: len(next(iter(found))) for name, found in samples.items()} == {
-        name: len(KINDS[name].labels) for name in samples
+    assert counted == ["rds_disk_io_errors_total"]
+    assert labels == {
+        **dict.fromkeys(TRAFFIC, ("slot",)),
+        "rds_disk_temperature_celsius": ("slot",),
+        "rds_disk_wear_ratio": ("slot",),
+        "rds_disk_io_errors_total": ("slot",),
+        "rds_pool_size_bytes": ("pool",),
+        "rds_pool_free_bytes": ("pool",),
+        "rds_raid_state": ("slot", "state"),
+        "rds_raid_degraded": ("slot",),
+        "rds_hardware_cpu_temperature_celsius": (),
+        "rds_hardware_board_temperature_celsius": ("sensor",),
+        "rds_hardware_fan_speed_rpm": ("fan",),
+        "rds_hardware_psu_temperature_celsius": ("psu",),
+        "rds_hardware_psu_power_watts": ("psu",),
+        "rds_hardware_psu_state": ("psu",),
+        "rds_hardware_pool_size_bytes": ("pool",),
+        "rds_hardware_pool_used_bytes": ("pool",),
     }

@@ -41,6 +41,8 @@ def test_a_certificate_of_the_first_version_says_no_version() -> None:
         (certificate(of=INTEGER), "this is not a certificate"),
         (certificate(*BEFORE, validity(INTEGER, b"1")), "the validity has no time"),
         (ssl.DER_cert_to_PEM_cert(b"\x30\x89" + b"\x01" * 9), "a length has a form"),
+        (ssl.DER_cert_to_PEM_cert(b"\x30\x85" + b"\x00" * 5), "a length has a form"),
+        (ssl.DER_cert_to_PEM_cert(b"\x30\x80"), "a length has a form"),
         (ssl.DER_cert_to_PEM_cert(b"\x30\x05\x30"), "an element breaks off"),
     ],
 )
@@ -49,3 +51,27 @@ def test_what_is_no_certificate_is_refused_and_the_log_has_why(pem: str, why: st
         read_ends(pem)
 
     assert why in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("text", "year"), [(b"491231235959Z", 2049), (b"500101000000Z", 1950), (b"991231235959Z", 1999)]
+)
+def test_two_digits_of_a_year_are_of_the_century_that_the_rfc_says(text: bytes, year: int) -> None:
+    assert read_ends(certificate(*BEFORE, validity(UTC_TIME, text)))[0].year == year
+
+
+def test_a_length_is_read_up_to_four_bytes_of_it() -> None:
+    short = ssl.PEM_cert_to_DER_cert(certificate(*BEFORE, validity(UTC_TIME, b"300101000000Z")))
+    inner = short[2:]
+
+    found = read_ends(ssl.DER_cert_to_PEM_cert(b"\x30\x84" + len(inner).to_bytes(4) + inner))
+
+    assert found == read_ends(ssl.DER_cert_to_PEM_cert(short))
+
+
+def test_a_certificate_ends_where_it_first_says_so() -> None:
+    pem = certificate(*BEFORE, validity(UTC_TIME, b"300101000000Z"))
+
+    found = read_ends(f"{pem}ab-----END CERTIFICATE-----")
+
+    assert found == read_ends(pem)

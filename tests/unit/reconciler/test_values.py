@@ -38,6 +38,7 @@ from services.reconciler.model import (
     Volume,
     VolumeAttachment,
 )
+from services.reconciler.ports import DeviceLink
 from services.reconciler.workflow.state import ControllerState, LeaseState, WatchState
 from tests.unit.reconciler.values import NOW, V1, in_use, node, volume_id
 
@@ -126,6 +127,7 @@ LISTING: Listing[Node] = Listing((), complete=True, read_at=NOW)
             DeviceListing("d", True, (), (), (), (), (), True, NOW),  # noqa: FBT003
             DeviceListing("d", True, (), (), (), (), (), True, NOW, error=""),  # noqa: FBT003
         ),
+        (DeviceLink("d", is_up=True), DeviceLink("d", is_up=True, reason="", reconnects=0)),
         (Subject(), Subject("", "", "", "", "", "", "", "", "")),
         (Guard("a"), Guard("a", "", ready=None, out_of_service=False, unreported="")),
         (
