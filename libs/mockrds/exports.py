@@ -290,7 +290,6 @@ def _switched_on(now: Subsystem, wanted: Subsystem, *, is_other: bool) -> Iterat
 
 
 def _shuts_out(now: Subsystem, wanted: Subsystem) -> bool:
-    if wanted.any_host:
-        return False
     left = {host.nqn for host in wanted.hosts}
-    return now.any_host or any(host.nqn not in left for host in now.hosts)
+    goes = now.any_host or any(host.nqn not in left for host in now.hosts)
+    return goes and not wanted.any_host
