@@ -55,7 +55,7 @@ def prepare(target: Target, item: Object, uid: str, now: str) -> Object:
     resource, given = target.resource, dict(item["metadata"])
     if given.pop("resourceVersion", ""):
         raise bad_request("resourceVersion should not be set on objects to be created")
-    name = given.get("name") or ""
+    name = given.get("name")
     if not name and given.get("generateName"):
         name = given["generateName"] + uid[-5:]
     if not name:
@@ -101,7 +101,7 @@ def renew(target: Target, old: Object, new: Object) -> Object:
 
 def _check_version(target: Target, was: Object, metadata: Object) -> None:
     resource, name = target.resource, was["name"]
-    version = metadata.get("resourceVersion") or ""
+    version = metadata.get("resourceVersion")
     if metadata.get("uid") not in (None, "", was["uid"]):
         raise conflict(resource, name, "Precondition failed: it has another UID")
     if not version and resource.needs_version:

@@ -6,26 +6,33 @@ import pytest
 
 from libs.mockkube import errors
 from libs.mockkube.errors import Failure
-from libs.mockkube.objects import prepare, refuse_terminating, renew
-from libs.mockkube.resources import BUILT_IN, Resource, Target
-
-Object = dict[str, Any]
-OF_KIND = {resource.kind: resource for resource in BUILT_IN if resource.group != "events.k8s.io"}
-SET = Resource(
-    "example.org", "v1", "things", "Thing", namespaced=True, needs_version=True, is_custom=True
+from libs.mockkube.objects import refuse_terminating
+from tests.unit.kube.standin import (
+    ATTACHMENT,
+    OF_KIND,
+    SET,
+    VOLUME,
+    Object,
+    made,
+    named,
+    target,
 )
 
-
-def target(kind: str, namespace: str = "", **fields: str) -> Target:
-    return Target(OF_KIND[kind], namespace, **fields)
-
-
-def named(name: str = "a", **fields: Any) -> Object:
-    return {"metadata": {"name": name}, **fields}
+BOTH = {"persistentVolumeName": "pv", "inlineVolumeSpec": {"x": 1}}
+ONE_SOURCE = "Required value: exactly one"
+ELSEWHERE = "Invalid value: does not match event.namespace"
 
 
-def made(kind: str, item: Object, namespace: str = "") -> Object:
-    return prepare(target(kind, namespace), item, "uid-12345", "2026-01-01T00:00:00Z")
+def metadata(**fields: Any) -> Object:
+    return {"metadata": {"name": "a", **fields}}
+
+
+def spec(base: Object | None = None, **fields: Any) -> Object:
+    return named(spec={**(base or {}), **fields})
+
+
+def about(field: str, namespace: str) -> Object:
+    return named() | {field: {"kind": "Pod", "namespace": namespace}}
 
 
 def why(kind: str, item: Object, namespace: str = "") -> Failure:
@@ -34,135 +41,109 @@ def why(kind: str, item: Object, namespace: str = "") -> Failure:
     return caught.value
 
 
-CSI = {"driver": "d", "volumeHandle": "h"}
-VOLUME = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "csi": CSI}
-ATTACHMENT = {"attacher": "d", "nodeName": "n", "source": {"persistentVolumeName": "pv"}}
-
-
 @pytest.mark.parametrize(
-    ("kind", "item", "code", "says"),
+    ("kind", "item", "says"),
     [
-        ("Node", named(kind="Pod"), 400, "is not Node"),
-        ("Node", {"metadata": []}, 400, "metadata must be an object"),
-        ("Node", {"metadata": {"name": "a", "namespace": "x"}}, 400, "the namespace of the object"),
-        ("Node", {"metadata": {"name": "a", "resourceVersion": "1"}}, 400, "should not be set"),
-        ("Node", {"metadata": {}}, 422, "a name or generateName"),
-        ("Node", named("A_b"), 422, "not a DNS subdomain"),
-        ("Node", {"metadata": {"name": "a", "labels": {"x": 1}}}, 400, "must be a string"),
-        ("Node", {"metadata": {"name": "a", "labels": {"a b": ""}}}, 422, "metadata.labels"),
-        ("Node", {"metadata": {"name": "a", "finalizers": ["a b"]}}, 422, "metadata.finalizers"),
-        ("PersistentVolume", named(), 422, "spec.capacity"),
-        ("PersistentVolume", named(spec=VOLUME | {"accessModes": []}), 422, "spec.accessModes"),
-        ("PersistentVolume", named(spec=VOLUME | {"csi": {"driver": "d"}}), 422, "spec.csi"),
-        ("StorageClass", named(), 422, "provisioner"),
-        ("VolumeAttachment", named(spec={"attacher": "d"}), 422, "spec.nodeName"),
-        ("VolumeAttachment", named(spec=ATTACHMENT | {"source": {}}), 422, "exactly one"),
+        ("Node", named(kind="Pod"), "is not Node"),
+        ("Node", named(apiVersion="v2"), "is not Node"),
+        ("Node", {"metadata": []}, "metadata must be an object"),
+        ("Node", {"metadata": {"name": "a", "namespace": "x"}}, "the namespace of the object"),
+        ("Node", {"metadata": {"name": "a", "resourceVersion": "1"}}, "should not be set"),
+        ("Node", {"metadata": {"name": "a", "labels": {"x": 1}}}, "must be a string"),
     ],
 )
-def test_what_does_not_make_sense_is_not_made(
-    kind: str, item: Object, code: int, says: str
-) -> None:
+def test_what_does_not_make_sense_is_not_made(kind: str, item: Object, says: str) -> None:
     refused = why(kind, item)
 
-    assert refused.code == code
+    assert refused.code == 400
     assert says in refused.message
 
 
+REQUIRED = "Required value"
+
+
 @pytest.mark.parametrize(
-    ("spec", "says"),
+    ("kind", "item", "field", "says"),
     [
-        ({"renewTime": "2026-01-01T00:00:00Z"}, "no time with microseconds"),
-        ({"leaseDurationSeconds": "15"}, "is no number"),
-        ({"leaseDurationSeconds": True}, "is no number"),
-        ({"leaseDurationSeconds": 0}, "Invalid value: 0"),
-        ({"leaseTransitions": -1}, "Invalid value: -1"),
+        ("Node", {"metadata": {}}, "metadata.name", f"{REQUIRED}: a name or generateName"),
+        ("Node", {"metadata": {"name": 7}}, "metadata.name", "Invalid value: not a DNS subdomain"),
+        ("Node", named("a b"), "metadata.name", "Invalid value: not a DNS subdomain"),
+        ("Node", named("a" * 254), "metadata.name", "Invalid value: not a DNS subdomain"),
+        ("Node", metadata(labels={"a b": ""}), "metadata.labels", "Invalid value: a b"),
+        ("Node", metadata(labels={"/b": ""}), "metadata.labels", "Invalid value: /b"),
+        ("Node", metadata(annotations={"a b": ""}), "metadata.annotations", "Invalid value: a b"),
+        ("Node", metadata(finalizers=["a b"]), "metadata.finalizers", "Invalid value: a b"),
+        ("PersistentVolume", named(), "spec.capacity", REQUIRED),
+        ("PersistentVolume", spec(VOLUME, accessModes=[]), "spec.accessModes", REQUIRED),
+        ("PersistentVolume", spec(VOLUME, csi={"driver": "d"}), "spec.csi", REQUIRED),
+        ("PersistentVolume", spec(VOLUME, csi={"volumeHandle": "h"}), "spec.csi", REQUIRED),
+        ("StorageClass", named(), "provisioner", REQUIRED),
+        ("VolumeAttachment", named(), "spec.attacher", REQUIRED),
+        ("VolumeAttachment", named(spec={"attacher": "d"}), "spec.nodeName", REQUIRED),
+        ("VolumeAttachment", spec(ATTACHMENT, source=None), "spec.source", ONE_SOURCE),
+        ("VolumeAttachment", spec(ATTACHMENT, source=BOTH), "spec.source", ONE_SOURCE),
+        ("Lease", spec(leaseDurationSeconds=0), "spec.leaseDurationSeconds", "Invalid value: 0"),
+        ("Lease", spec(leaseTransitions=-1), "spec.leaseTransitions", "Invalid value: -1"),
+        ("Event", about("involvedObject", "other"), "involvedObject.namespace", ELSEWHERE),
+        ("Event", about("regarding", "other"), "involvedObject.namespace", ELSEWHERE),
+        ("Event", named(), "involvedObject.namespace", ELSEWHERE),
     ],
 )
-def test_a_lease_has_times_with_microseconds_and_numbers(spec: Object, says: str) -> None:
-    assert says in why("Lease", named(spec=spec), "ns").message
+def test_a_field_that_does_not_make_sense_is_named(
+    kind: str, item: Object, field: str, says: str
+) -> None:
+    refused = why(kind, item, "ns" if OF_KIND[kind].namespaced else "")
+
+    cause = {"reason": "FieldValueInvalid", "message": says, "field": field}
+    assert (refused.code, refused.details["causes"]) == (422, [cause])
 
 
-def test_an_event_is_in_the_namespace_of_what_it_is_about() -> None:
-    about: Object = {"involvedObject": {"kind": "Pod", "namespace": "other"}}
-
-    assert "does not match event.namespace" in why("Event", named(**about), "ns").message
-    assert made("Event", named(), "default")["kind"] == "Event"
-
-
-def test_what_is_right_is_made_with_what_the_server_sets() -> None:
-    item = made("PersistentVolume", {"metadata": {"generateName": "pv-"}, "spec": VOLUME})
-
-    assert item["metadata"]["name"] == "pv-12345"
-    assert item["metadata"]["uid"] == "uid-12345"
-    assert item["status"] == {"phase": "Pending"}
-    assert made("VolumeAttachment", named(spec=ATTACHMENT))["status"] == {"attached": False}
-    assert made("StorageClass", named(provisioner="d"))["provisioner"] == "d"
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"renewTime": "2026-01-01T00:00:00Z"}, "spec.renewTime is no time"),
+        ({"renewTime": "2026-01-01T00:00:00.000000Zx"}, "spec.renewTime is no time"),
+        ({"acquireTime": "2026-01-01T00:00:00Z"}, "spec.acquireTime is no time"),
+        ({"leaseDurationSeconds": "15"}, "spec.leaseDurationSeconds is no number"),
+        ({"leaseTransitions": True}, "spec.leaseTransitions is no number"),
+    ],
+)
+def test_a_lease_has_times_with_microseconds_and_numbers(fields: Object, says: str) -> None:
+    assert why("Lease", named(spec=fields), "ns").message.startswith(says)
 
 
 def test_what_is_well_formed_is_kept_as_it_was_sent() -> None:
-    metadata = {"name": "a", "labels": {"x/y": "1", "z": ""}, "finalizers": ["x/a", "x/b"]}
-    spec = {"leaseDurationSeconds": 15, "renewTime": "2026-01-01T00:00:00.000000Z"}
+    meta = {"name": "a", "labels": {"x/y": "1", "zz": ""}, "finalizers": ["x/a", "x/b"]}
+    spec = {
+        "leaseDurationSeconds": 1,
+        "leaseTransitions": 0,
+        "renewTime": "2026-01-01T00:00:00.000000Z",
+        "acquireTime": "2026-01-01T00:00:00.000000+00:00",
+    }
 
-    lease = made("Lease", {"metadata": metadata, "spec": spec}, "ns")
+    lease = made("Lease", {"metadata": meta, "spec": spec}, "ns")
 
     assert lease["spec"] == spec
-    assert lease["metadata"]["labels"] == metadata["labels"]
-    assert lease["metadata"]["finalizers"] == metadata["finalizers"]
-
-
-def test_a_custom_object_says_its_kind_and_has_a_generation() -> None:
-    kind = {"apiVersion": "example.org/v1", "kind": "Thing"}
-
-    item = prepare(Target(SET, "ns"), named(**kind), "u", "now")
-
-    assert item["metadata"]["generation"] == 1
-    with pytest.raises(Failure, match="apiVersion and kind must be set"):
-        prepare(Target(SET, "ns"), named(), "u", "now")
-
-
-def stored(kind: str = "PersistentVolume", **metadata: Any) -> Object:
-    item = made(kind, named(spec=VOLUME))
-    return item | {"metadata": item["metadata"] | {"resourceVersion": "7"} | metadata}
+    assert {key: lease["metadata"][key] for key in meta} == meta
 
 
 @pytest.mark.parametrize(
-    ("metadata", "spec", "says"),
+    ("kind", "item"),
     [
-        ({"name": "b"}, VOLUME, "the name of the object is not"),
-        ({"name": "a", "uid": "another"}, VOLUME, "it has another UID"),
-        ({"name": "a", "resourceVersion": "6"}, VOLUME, "has been modified"),
-        ({"name": "a"}, VOLUME | {"csi": CSI | {"driver": "e"}}, "field is immutable"),
+        ("Node", named("a" * 253)),
+        ("Node", named("ab")),
+        ("Node", named(apiVersion="", kind="")),
+        ("Lease", named()),
+        ("Event", about("involvedObject", "ns")),
+        ("Event", about("regarding", "ns")),
+        ("PersistentVolume", named(spec={"capacity": {"storage": "1"}, "accessModes": ["x"]})),
+        ("VolumeAttachment", spec(ATTACHMENT, source={"inlineVolumeSpec": {"x": 1}})),
     ],
 )
-def test_another_objects_version_or_past_does_not_replace_this_one(
-    metadata: Object, spec: Object, says: str
-) -> None:
-    with pytest.raises(Failure) as caught:
-        renew(target("PersistentVolume"), stored(), {"metadata": metadata, "spec": spec})
+def test_what_is_just_right_is_made(kind: str, item: Object) -> None:
+    namespace = "ns" if OF_KIND[kind].namespaced else ""
 
-    assert says in caught.value.message
-
-
-def test_a_kind_that_wants_a_version_is_not_updated_without_one() -> None:
-    with pytest.raises(Failure, match="must be specified for an update"):
-        renew(target("CSINode"), stored("CSINode"), named())
-
-
-def test_what_is_being_deleted_gets_no_new_finalizer() -> None:
-    old = stored(deletionTimestamp="2026-01-01T00:00:00Z", finalizers=["x/a"])
-    new = {"metadata": {"name": "a", "finalizers": ["x/a", "x/b"]}, "spec": VOLUME}
-
-    with pytest.raises(Failure, match="no new finalizers"):
-        renew(target("PersistentVolume"), old, new)
-
-
-def test_an_update_of_the_status_changes_nothing_else() -> None:
-    new = named(spec={"capacity": {}}, status={"phase": "Bound"})
-
-    item = renew(target("PersistentVolume", part="status"), stored(), new)
-
-    assert item["spec"] == VOLUME
-    assert item["status"] == {"phase": "Bound"}
+    assert made(kind, item, namespace)["metadata"]["name"] == item["metadata"]["name"]
 
 
 def test_nothing_is_made_in_a_namespace_that_goes_away() -> None:

@@ -1,7 +1,5 @@
 """What the stand-in for the API server selects, pages, and finds behind a path."""
 
-from typing import Any
-
 import pytest
 
 from libs.mockkube.errors import Failure
@@ -10,20 +8,7 @@ from libs.mockkube.patches import Malformed, Unfit, json_patch
 from libs.mockkube.resources import BUILT_IN, Resource, Target, custom_resources, parse_path
 from libs.mockkube.selectors import parse_fields, parse_labels
 from libs.mockkube.store import Store
-
-Object = dict[str, Any]
-OF_KIND = {resource.kind: resource for resource in BUILT_IN if resource.group != "events.k8s.io"}
-SET = Resource(
-    "example.org", "v1", "things", "Thing", namespaced=True, needs_version=True, is_custom=True
-)
-
-
-def target(kind: str, namespace: str = "", **fields: str) -> Target:
-    return Target(OF_KIND[kind], namespace, **fields)
-
-
-def named(name: str = "a", **fields: Any) -> Object:
-    return {"metadata": {"name": name}, **fields}
+from tests.unit.kube.standin import OF_KIND, SET, Object, named, target
 
 
 @pytest.mark.parametrize(
