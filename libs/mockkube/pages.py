@@ -40,10 +40,9 @@ class Form:
 
 def parse_accept(header: str) -> Form:
     """Read what a client accepts; what is not known here is plain JSON."""
-    first = header.split(",", maxsplit=1)[0]
-    parameters = dict(part.strip().partition("=")[::2] for part in first.split(";")[1:])
-    partial = ("PartialObjectMetadata", "PartialObjectMetadataList")
-    return Form(metadata_only=parameters.get("as") in partial)
+    parameters = {part.strip() for part in header.partition(",")[0].split(";")}
+    partial = {"as=PartialObjectMetadata", "as=PartialObjectMetadataList"}
+    return Form(metadata_only=bool(parameters & partial))
 
 
 def parse_selectors(target: Target, query: Mapping[str, str]) -> Matches:
@@ -56,9 +55,8 @@ def parse_selectors(target: Target, query: Mapping[str, str]) -> Matches:
     by_field = parse_fields(query.get("fieldSelector", ""), target.resource)
 
     def matches(item: Object) -> bool:
-        if target.name and item["metadata"]["name"] != target.name:
-            return False
-        return by_label(item) and by_field(item)
+        is_meant = target.name in ("", item["metadata"]["name"])
+        return is_meant and by_label(item) and by_field(item)
 
     return matches
 

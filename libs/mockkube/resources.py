@@ -143,7 +143,7 @@ NAMESPACE = next(resource for resource in BUILT_IN if resource.kind == "Namespac
 
 _PATH = re.compile(
     r"(?P<base>/api/v1|/apis/[a-z0-9.-]+/[a-z0-9]+)"
-    r"(?:/namespaces/(?P<namespace>[^/]+)(?=/[^/]+))?"
+    r"(?:/namespaces/(?P<namespace>[^/]+))?"
     r"/(?P<plural>[a-z0-9]+)(?:/(?P<name>[^/]+)(?:/(?P<part>[a-z]+))?)?"
 )
 _NAMESPACE_PART = re.compile(r"/api/v1/namespaces/(?P<name>[^/]+)/(?P<part>status|finalize)")

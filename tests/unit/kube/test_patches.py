@@ -1,5 +1,6 @@
 """Patches as the stand-in applies them."""
 
+import contextlib
 import copy
 from typing import Any
 
@@ -80,6 +81,7 @@ STEPS: list[tuple[Any, list[dict[str, Any]], Any]] = [
         [{"op": "move", "from": "/foo/0", "path": "/foo/2"}],
         {"foo": ["grass", "cows", "all"]},
     ),
+    ({"a/b": 1}, [{"op": "remove", "path": "/a~1b"}], {}),
     ({"/": 9, "~1": 10}, [{"op": "test", "path": "/~01", "value": 10}], {"/": 9, "~1": 10}),
     ({"foo": ["a"]}, [{"op": "add", "path": "/foo/-", "value": ["b"]}], {"foo": ["a", ["b"]]}),
     ({"a": None}, [{"op": "test", "path": "/a", "value": None}], {"a": None}),
@@ -105,6 +107,9 @@ UNFIT: list[dict[str, Any]] = [
     {"op": "add", "path": "/l/2", "value": 1},
     {"op": "add", "path": "/l/01", "value": 1},
     {"op": "add", "path": "/a/x", "value": 1},
+    {"op": "test", "path": "/a/x", "value": None},
+    {"op": "remove", "path": "/l/1"},
+    {"op": "remove", "path": "/l/-"},
     {"op": "copy", "from": "/b", "path": "/c"},
 ]
 
@@ -132,6 +137,64 @@ def test_what_is_no_patch_is_told_from_one_that_does_not_fit(steps: Any) -> None
         apply_patch(JSON, {"a": 1}, steps)
     with pytest.raises(Malformed):
         apply_patch(MERGE, {"a": 1}, [])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "are_equal"),
+    [
+        ({}, {}, True),
+        ({"a": [1, "x"]}, {"a": [1, "x"]}, True),
+        ({}, {"a": 1}, False),
+        ({"a": 1}, {}, False),
+        ({"a": 1, "b": 2}, {"a": 1, "b": 3}, False),
+        ([], [], True),
+        ([1], [1, 2], False),
+        ([1, 2], [1, 3], False),
+        ([1], [True], False),
+        (1, {}, False),
+        ({}, 1, False),
+        (1, [], False),
+        ([], 1, False),
+        ({}, [], False),
+    ],
+)
+def test_values_are_equal_as_json_has_it(
+    one: Any,
+    other: Any,
+    are_equal: bool,  # noqa: FBT001 (an expectation)
+) -> None:
+    refusal = contextlib.nullcontext() if are_equal else pytest.raises(Unfit)
+
+    with refusal:
+        json_patch({"a": one}, [{"op": "test", "path": "/a", "value": other}])
+
+
+def test_the_types_of_patches_are_those_of_the_api() -> None:
+    assert (MERGE, JSON, STRATEGIC) == (
+        "application/merge-patch+json",
+        "application/json-patch+json",
+        "application/strategic-merge-patch+json",
+    )
+
+
+def test_a_strategic_patch_adds_to_lists_that_are_not_there_and_never_twice() -> None:
+    owners = [{"uid": "u", "name": "a"}, {"uid": "v"}]
+    change = {
+        "$deleteFromPrimitiveList/none": ["a"],
+        "finalizers": ["a"],
+        "conditions": [{"type": "Ready"}],
+        "ownerReferences": [{"uid": "u", "name": "b"}],
+    }
+
+    made = strategic_merge_patch({"ownerReferences": owners}, change)
+
+    assert made == {
+        "none": [],
+        "finalizers": ["a"],
+        "conditions": [{"type": "Ready"}],
+        "ownerReferences": [{"uid": "u", "name": "b"}, {"uid": "v"}],
+    }
+    assert strategic_merge_patch(made, {"finalizers": ["a", "b"]})["finalizers"] == ["a", "b"]
 
 
 def test_a_strategic_patch_merges_lists_that_have_keys() -> None:
@@ -163,3 +226,29 @@ def test_a_strategic_patch_takes_from_lists_by_its_directives() -> None:
     made = strategic_merge_patch(item, change)
 
     assert made == {"finalizers": ["b"], "conditions": [{"type": "Ready"}]}
+
+
+@pytest.mark.parametrize(
+    ("step", "error"),
+    [
+        ({"op": "add", "path": "/a/x", "value": 1}, Unfit),
+        ({"op": "add", "path": "/a/9", "value": 1}, Unfit),
+        ({"op": "replace", "path": "/a/0/b", "value": 1}, Unfit),
+        ({"op": "add", "path": "/n/x/y", "value": 1}, Unfit),
+        ({"op": "test", "path": "/a", "value": [2]}, Unfit),
+        ({"op": "add", "path": "a", "value": 1}, Malformed),
+    ],
+)
+def test_a_step_of_a_patch_that_leads_nowhere_is_refused(
+    step: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        json_patch({"a": [1], "n": {}}, [step])
+
+
+def test_a_patch_of_the_whole_replaces_it_and_objects_are_compared_as_json() -> None:
+    test = {"op": "test", "path": "/a", "value": {"b": 1}}
+
+    assert json_patch({"a": {"b": 1}}, [test, {"op": "add", "path": "", "value": {}}]) == {}
+    with pytest.raises(Unfit):
+        json_patch({"a": {"b": True}}, [test])

@@ -4,13 +4,11 @@ from typing import Any
 
 import pytest
 
-from libs.mockkube import errors
 from libs.mockkube.errors import Failure
 from libs.mockkube.objects import refuse_terminating
 from tests.unit.kube.standin import (
     ATTACHMENT,
     OF_KIND,
-    SET,
     VOLUME,
     Object,
     made,
@@ -151,22 +149,3 @@ def test_nothing_is_made_in_a_namespace_that_goes_away() -> None:
 
     with pytest.raises(Failure, match="is being terminated"):
         refuse_terminating(target("Pod", "ns"), {"metadata": {"deletionTimestamp": "now"}})
-
-
-@pytest.mark.parametrize(
-    ("failure", "code", "reason"),
-    [
-        (errors.unauthorized(), 401, "Unauthorized"),
-        (errors.not_found(SET, "a"), 404, "NotFound"),
-        (errors.already_exists(SET, "a"), 409, "AlreadyExists"),
-        (errors.expired("too old"), 410, "Expired"),
-        (errors.unsupported("text/plain"), 415, "UnsupportedMediaType"),
-    ],
-)
-def test_a_refusal_is_a_status_with_its_code_and_reason(
-    failure: Failure, code: int, reason: str
-) -> None:
-    body = failure.body
-
-    assert (body["kind"], body["code"], body["reason"]) == ("Status", code, reason)
-    assert body.get("details", {}).get("name") == ("a" if code in {404, 409} else None)
