@@ -69,9 +69,11 @@ def test_a_length_is_read_up_to_four_bytes_of_it() -> None:
     assert found == read_ends(ssl.DER_cert_to_PEM_cert(short))
 
 
-def test_a_certificate_ends_where_it_first_says_so() -> None:
-    pem = certificate(*BEFORE, validity(UTC_TIME, b"300101000000Z"))
+@pytest.mark.parametrize("serial", [b"\x01", b"\x01\x01", b"\x01\x01\x01"])
+def test_a_certificate_ends_where_it_first_says_so(serial: bytes) -> None:
+    number = element(INTEGER, serial)
+    pem = certificate(number, *BEFORE[1:], validity(UTC_TIME, b"300101000000Z"))
 
-    found = read_ends(f"{pem}ab-----END CERTIFICATE-----")
+    found = read_ends(f"{pem}a-----END CERTIFICATE-----")
 
     assert found == read_ends(pem)
