@@ -135,6 +135,7 @@ def test_what_is_well_formed_is_kept_as_it_was_sent() -> None:
         ("Event", about("involvedObject", "ns")),
         ("Event", about("regarding", "ns")),
         ("PersistentVolume", named(spec={"capacity": {"storage": "1"}, "accessModes": ["x"]})),
+        ("StorageClass", named(provisioner="d")),
         ("VolumeAttachment", spec(ATTACHMENT, source={"inlineVolumeSpec": {"x": 1}})),
     ],
 )
@@ -142,6 +143,12 @@ def test_what_is_just_right_is_made(kind: str, item: Object) -> None:
     namespace = "ns" if OF_KIND[kind].namespaced else ""
 
     assert made(kind, item, namespace)["metadata"]["name"] == item["metadata"]["name"]
+
+
+def test_an_event_about_what_is_in_no_namespace_is_in_the_default_one() -> None:
+    event = made("Event", about("involvedObject", ""), "default")
+
+    assert event["metadata"]["namespace"] == "default"
 
 
 def test_nothing_is_made_in_a_namespace_that_goes_away() -> None:

@@ -97,3 +97,8 @@ def test_a_field_that_a_kind_is_not_selected_by_is_refused(
 ) -> None:
     with pytest.raises(Failure, match=says):
         parse_fields(text, resource)
+
+
+@pytest.mark.parametrize("item", [named(), {"metadata": {"name": "a", "labels": None}}])
+def test_what_has_no_labels_is_selected_by_their_absence_alone(item: Object) -> None:
+    assert [parse_labels(text)(item) for text in ("!app", "app!=x", "app")] == [True, True, False]
