@@ -54,7 +54,7 @@ _MKFS_WORD = re.compile(r"[A-Za-z0-9=,._:^+%-]{1,64}", re.ASCII)
 # CDKMNSVcjqv (getopt in misc/mke2fs.c, mkfs/xfs_mkfs.c and mkfs/main.c of btrfs-progs, which takes
 # long options cut short, too). -C forces in mkfs.xfs, and is a number of bytes in mkfs.ext4.
 _FORCE = re.compile(
-    r"(?:^| )(?:--fo|-[A-Za-z]{0,4}[fF][A-Za-z]{0,4}(?: |$)|-[CDKMNSVcjqv]*(?:[fF]|C(?! ?[0-9])))",
+    r"(?:^| )(?:--fo|-[A-Za-z]{1,4}[fF][A-Za-z]{0,4}(?: |$)|-[CDKMNSVcjqv]*(?:[fF]|C(?! ?[0-9])))",
     re.ASCII,
 )
 _MAX_MKFS = 256
