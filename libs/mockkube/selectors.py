@@ -10,7 +10,7 @@ from libs.mockkube.resources import Resource
 Object = dict[str, Any]
 Matches = Callable[[Object], bool]
 
-_IN = re.compile(r"(?P<key>\S+)\s+(?P<word>in|notin)\s*\((?P<values>[^)]+)\)")
+_IN = re.compile(r"(?P<key>\S+)\s+(?P<word>in|notin)\s*\((?P<values>[^)]*)\)")
 _EQUAL = re.compile(r"(?P<key>[^=!\s]+)\s*(?P<word>==|=|!=)\s*(?P<value>[^=!\s]*)")
 _EXISTS = re.compile(r"(?P<no>!?)\s*(?P<key>[^=!\s,()]+)")
 
