@@ -11,6 +11,7 @@ import mmap
 import os
 import stat
 import struct
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
@@ -84,12 +85,35 @@ class Hold:
 
     def __init__(self, device: BlockDevice) -> None:
         self.device = device
-        self._opened = _opened(device, os.O_RDONLY)
-        self._opened.__enter__()
+        self._opened: contextlib.AbstractContextManager[int] | None = None
+        self._is_over = False
+        self._lock = threading.Lock()
+
+    def take(self) -> None:
+        """Open the device.
+
+        Raises:
+            NoDevice: it is not there, or another one is.
+        """
+        opened = _opened(self.device, os.O_RDONLY)
+        opened.__enter__()
+        with self._lock:
+            if not self._is_over:
+                self._opened = opened
+                return
+        opened.__exit__(None, None, None)
 
     def release(self) -> None:
-        """Let go of the device."""
-        self._opened.__exit__(None, None, None)
+        """Let go of the device, also of one that is only just being opened.
+
+        Whoever closes a block device last waits until all is written that it has to write
+        (Linux: block/bdev.c, blkdev_put): without a path to it, until the connection is given up.
+        """
+        with self._lock:
+            self._is_over = True
+            opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.__exit__(None, None, None)
 
 
 def set_read_only(device: BlockDevice, *, read_only: bool) -> None:

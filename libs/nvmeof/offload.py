@@ -36,6 +36,26 @@ class Offload:
         """
         if self._hanging[key]:
             raise HostHangs(f"the kernel has not answered an earlier question about {key}")
+        answer = await self._wait(key, function, limit)
+        if answer.done():
+            return answer.result()
+        raise HostHangs(f"the kernel did not answer within {limit:g} s about {key}")
+
+    async def end(self, key: str, function: Callable[[], None], *, limit: float) -> None:
+        """End something, such as by closing it: at once, even while something hangs under its key.
+
+        It is not waited for beyond the limit. While it hangs then, nothing is begun under its key.
+
+        Args:
+            key: what it may hang on, such as a volume.
+            function: called in a thread.
+            limit: seconds.
+        """
+        answer = await self._wait(key, function, limit)
+        if answer.done():
+            answer.result()
+
+    async def _wait(self, key: str, function: Callable[[], T], limit: float) -> "asyncio.Future[T]":
         answer = _start(key, function)
         # Only time says that something hangs: a caller may go away for reasons of its own.
         timer = asyncio.get_running_loop().call_later(limit, self._count, key, answer)
@@ -47,11 +67,10 @@ class Offload:
 
         answer.add_done_callback(came)
         await asyncio.wait((answer,), timeout=limit)
-        if answer.done():
-            return answer.result()
-        self._count(key, answer)
-        timer.cancel()
-        raise HostHangs(f"the kernel did not answer within {limit:g} s about {key}")
+        if not answer.done():
+            timer.cancel()
+            self._count(key, answer)
+        return answer
 
     def _count(self, key: str, answer: "asyncio.Future[T]") -> None:
         if not answer.done():

@@ -36,6 +36,9 @@ _MOST_STEPS = 24
 _HOST_SECONDS = 30.0
 """How long this host may take for one thing that it does, or says, about a device."""
 
+_CLOSE_SECONDS = 5.0
+"""How long is waited for a device that is closed: there may be no way for what is still unwritten."""
+
 _RESCAN_SECONDS = 5.0
 """How long a device may take to show the size that the controller published."""
 
@@ -75,7 +78,7 @@ class Convergence:
         try:
             return await self._run()
         finally:
-            self._let_go()
+            await self._let_go()
 
     async def _run(self) -> BlockDevice:
         for _ in range(_MOST_STEPS + 2 * len(self._record.publications)):
@@ -95,7 +98,7 @@ class Convergence:
         seen = await observe(self._desk, self._record)
         if self._hold is not None and usable_device(seen.connection) != self._hold.device:
             # What was found out is of another device, or of one that has another size by now.
-            self._let_go()
+            await self._let_go()
             self._done = replace(self._done, probe=None, claimed=False, checked=False)
         done = self._done
         return replace(
@@ -157,8 +160,9 @@ class Convergence:
     async def _look(self, device: BlockDevice) -> None:
         """Find out what is on the device, and be certain that it was this volume's meanwhile."""
         desk, nqn = self._desk, self._record.use.nqn
-        self._let_go()
-        self._hold = await desk.offload.run(nqn.text, lambda: Hold(device), limit=_HOST_SECONDS)
+        await self._let_go()
+        self._hold = Hold(device)
+        await desk.offload.run(nqn.text, self._hold.take, limit=_HOST_SECONDS)
         found, claimed = await look(desk, self._record, device)
         connection = await desk.fabrics.find(nqn)
         if connection is None or usable_device(connection) != device:
@@ -166,10 +170,11 @@ class Convergence:
         found = replace(found, nqn=connection.nqn)
         self._done = replace(self._done, probe=found, claimed=claimed)
 
-    def _let_go(self) -> None:
-        if self._hold is not None:
-            self._hold.release()
-            self._hold = None
+    async def _let_go(self) -> None:
+        hold, self._hold = self._hold, None
+        if hold is not None:
+            nqn = self._record.use.nqn.text
+            await self._desk.offload.end(nqn, hold.release, limit=_CLOSE_SECONDS)
 
     async def _grow(self, device: BlockDevice) -> None:
         """Make the filesystem larger; a volume that stays smaller is still one that can be used."""

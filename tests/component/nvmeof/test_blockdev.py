@@ -10,6 +10,7 @@ import pytest
 
 from libs.core.size import MIB
 from libs.nvmeof.blockdev import (
+    Hold,
     erase_unfinished,
     flush,
     is_claimed,
@@ -208,3 +209,29 @@ def test_a_device_that_gives_errors_is_not_erased(disk: BlockDevice, image: Path
 
     with pytest.raises(NoDevice, match="cannot be erased"):
         erase_unfinished(disk, OURS)
+
+
+def holders(device: BlockDevice) -> int:
+    """Return how often this process has a device open."""
+    links = (entry for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink())
+    return sum(str(link.readlink()) == device.path for link in links)
+
+
+def test_a_device_is_held_until_it_is_released(disk: BlockDevice) -> None:
+    hold = Hold(disk)
+
+    hold.take()
+    held = holders(disk)
+    hold.release()
+    hold.release()
+
+    assert (held, holders(disk)) == (1, 0)
+
+
+def test_a_device_that_is_opened_too_late_is_not_kept(disk: BlockDevice) -> None:
+    hold = Hold(disk)
+
+    hold.release()
+    hold.take()
+
+    assert holders(disk) == 0

@@ -199,3 +199,24 @@ async def test_an_error_whose_caller_has_gone_away_is_not_complained_of(hung: Hu
     loop.set_exception_handler(None)
 
     assert complaints == []
+
+
+async def test_what_is_to_be_ended_is_begun_while_something_else_hangs(hung: Hung) -> None:
+    offload, ended = Offload(), threading.Event()
+    with pytest.raises(HostHangs):
+        await offload.run("a", hung, limit=0.05)
+
+    await offload.end("a", ended.set, limit=LONG)
+
+    assert ended.is_set()
+
+
+async def test_an_end_that_hangs_is_left_and_keeps_others_from_its_key(hung: Hung) -> None:
+    offload = Offload()
+
+    await offload.end("a", lambda: print(hung()), limit=0.05)
+
+    with pytest.raises(HostHangs, match="not answered an earlier question about a"):
+        await offload.run("a", lambda: True, limit=LONG)
+    hung.come_back()
+    assert await works_again(offload, "a")
