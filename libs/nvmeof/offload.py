@@ -41,7 +41,7 @@ class Offload:
             return answer.result()
         raise HostHangs(f"the kernel did not answer within {limit:g} s about {key}")
 
-    async def end(self, key: str, function: Callable[[], None], *, limit: float) -> None:
+    async def end(self, key: str, function: Callable[[], object], *, limit: float) -> None:
         """End something, such as by closing it: at once, even while something hangs under its key.
 
         It is not waited for beyond the limit. While it hangs then, nothing is begun under its key.

@@ -37,7 +37,7 @@ _HOST_SECONDS = 30.0
 """How long this host may take for one thing that it does, or says, about a device."""
 
 _CLOSE_SECONDS = 5.0
-"""How long is waited for a device that is closed: there may be no way for what is still unwritten."""
+"""How long a device that is closed is waited for: there may be no way for what is unwritten."""
 
 _RESCAN_SECONDS = 5.0
 """How long a device may take to show the size that the controller published."""

@@ -214,7 +214,7 @@ async def test_what_is_to_be_ended_is_begun_while_something_else_hangs(hung: Hun
 async def test_an_end_that_hangs_is_left_and_keeps_others_from_its_key(hung: Hung) -> None:
     offload = Offload()
 
-    await offload.end("a", lambda: print(hung()), limit=0.05)
+    await offload.end("a", hung, limit=0.05)
 
     with pytest.raises(HostHangs, match="not answered an earlier question about a"):
         await offload.run("a", lambda: True, limit=LONG)

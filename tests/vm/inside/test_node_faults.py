@@ -1,12 +1,17 @@
 """The assembled node plugin on a real kernel: what it does when the device goes and comes back."""
 
+import asyncio
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from grpclib.const import Status
 
+from libs.nvmeof.blockdev import Hold
+from libs.nvmeof.errors import HostHangs
+from libs.nvmeof.offload import Offload
 from protos.gen.csi import v1 as csi
 from tests.component.node.rig import mount_table, mounted, raw, write_safely
 from tests.vm.inside.plugin import VmRig, error_of, nqn_of
@@ -116,3 +121,38 @@ def impatient(node: VmRig) -> VmRig:
     """Give the same calls from a caller that waits for two seconds."""
     stub = csi.NodeStub(node.node.channel, timeout=2)
     return replace(node, node=stub)
+
+
+async def test_a_device_that_is_closed_while_it_cannot_be_written_holds_nothing_up(
+    node: VmRig, target: Nvmet
+) -> None:
+    await node.stage(raw())
+    device = await node.device()
+    assert device is not None
+    offload, hold = Offload(), Hold(device)
+    await asyncio.to_thread(hold.take)
+    await asyncio.to_thread(dirty, device.path)
+
+    target.unlink(nqn_of())
+    await until(node.is_waiting)
+    await offload.end("close", hold.release, limit=1.0)  # its last opener has to write first
+    with pytest.raises(HostHangs, match="an earlier question"):
+        await offload.run("close", lambda: None, limit=1.0)
+    target.link(nqn_of())
+
+    await until(partial(answers, offload))
+    await node.unstage()
+    assert node.leftovers() == []
+
+
+def dirty(path: str) -> None:
+    """Write to a device that another one has open, too, so that nothing is sent to it yet."""
+    with open(path, "r+b", buffering=0) as file:  # noqa: PTH123 (a device)
+        file.write(bytes(4096))
+
+
+async def answers(offload: Offload) -> bool:
+    try:
+        return await offload.run("close", lambda: True, limit=1.0)
+    except HostHangs:
+        return False
