@@ -73,6 +73,15 @@ def incomplete(files: Iterable[File]) -> Iterator[str]:
             yield f"{file.path}: {_shown(file.figure.percent)} %, not {file.gaps}"
 
 
+def highest(versions: Iterable[Mapping[str, float]]) -> Mapping[str, float]:
+    """Return the highest that each floor ever was."""
+    found: dict[str, float] = {}
+    for floors in versions:
+        for name, floor in floors.items():
+            found[name] = max(floor, found.get(name, floor))
+    return found
+
+
 def lowered(now: Mapping[str, float], before: Mapping[str, float]) -> Iterator[str]:
     """Say which floors are lower than they were, or are gone."""
     for name, floor in before.items():

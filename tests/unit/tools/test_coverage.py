@@ -7,7 +7,7 @@ import pytest
 
 from tests.coverage.__main__ import FLOORS
 from tests.coverage.figures import Figure, File, pure_files, pure_modules, read_report, total
-from tests.coverage.floors import below, incomplete, lowered, raised, read_floors, table
+from tests.coverage.floors import below, highest, incomplete, lowered, raised, read_floors, table
 from tests.coverage.measure import ROOT
 
 TEXT = """# why
@@ -125,6 +125,12 @@ def test_a_pure_module_that_did_not_run_as_a_whole_is_named_with_where() -> None
 )
 def test_a_floor_only_rises(now: Mapping[str, float], said: list[str]) -> None:
     assert list(lowered(now, {"unit": 50.0})) == said
+
+
+def test_a_floor_is_compared_with_the_highest_that_it_ever_was() -> None:
+    versions = [{"unit": 63.7, "all": 96.0}, {"unit": 63.9}, {"unit": 60.0, "old": 1.0}]
+
+    assert highest(versions) == {"unit": 63.9, "all": 96.0, "old": 1.0}
 
 
 def test_a_floor_is_raised_to_what_was_measured_less_what_differs_each_time() -> None:
