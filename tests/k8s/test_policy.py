@@ -148,7 +148,7 @@ def test_services_policies_and_budgets_choose_pods_that_there_are(tmp_path: Path
 
 def test_every_binding_is_of_a_role_and_an_account_that_there_are(tmp_path: Path) -> None:
     found = everything(tmp_path)
-    bindings = [item for item in found.values() if item["kind"].endswith("Binding")]
+    bindings = [item for item in found.values() if item["kind"].endswith("RoleBinding")]
 
     lost = [
         item["metadata"]["name"]
