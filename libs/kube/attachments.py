@@ -8,12 +8,9 @@ from datetime import datetime
 
 from libs.core.errors import InvalidRequest
 from libs.core.ids import PVC_PREFIX, VolumeId
+from libs.core.volumes import AUTH_DHCHAP, AUTH_KEY
 from libs.kube.answers import Object
 from libs.kube.correlate import Reference
-
-VOLUME_ATTACHMENTS = "/apis/storage.k8s.io/v1/volumeattachments"
-PERSISTENT_VOLUMES = "/api/v1/persistentvolumes"
-NODES = "/api/v1/nodes"
 
 _READ_ONLY_MODES = ["ReadOnlyMany"]
 
@@ -58,6 +55,7 @@ class PersistentVolume:
         attributes_class: the name of its VolumeAttributesClass, if it has one.
         uid: tells it from another one of the same name.
         claim_uid: the same of its claim.
+        authenticated: whether it tells nodes to authenticate themselves.
     """
 
     name: str
@@ -67,6 +65,7 @@ class PersistentVolume:
     attributes_class: str
     uid: str
     claim_uid: str
+    authenticated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +142,7 @@ def _kept_of(item: Object) -> PersistentVolume:
         attributes_class=spec.get("volumeAttributesClassName") or "",
         uid=item["metadata"].get("uid") or "",
         claim_uid=claim.get("uid") or "",
+        authenticated=_is_authenticated(spec),
     )
 
 
@@ -201,9 +201,24 @@ def join_all(
     return {handle: tuple(held) for handle, held in claims.items()}
 
 
+def claims_of(claims: Mapping[str, tuple[Claim, ...]], volume: VolumeId) -> tuple[Claim, ...]:
+    """Return the claims to a volume, out of all."""
+    held = claims.get(volume.text, ())
+    if volume.device:
+        # The name of a volume that is gone does not say on which device it was.
+        held += tuple(c for c in claims.get(volume.slot.text, ()) if c.is_orphan)
+    return held
+
+
 def _handle(spec: Mapping[str, object] | None) -> str:
     csi = (spec or {}).get("csi")
     return str(csi.get("volumeHandle") or "") if isinstance(csi, Mapping) else ""
+
+
+def _is_authenticated(spec: Mapping[str, object]) -> bool:
+    csi = spec.get("csi")
+    attributes = csi.get("volumeAttributes") if isinstance(csi, Mapping) else None
+    return isinstance(attributes, Mapping) and attributes.get(AUTH_KEY) == AUTH_DHCHAP
 
 
 def attachment_name(volume: str, driver: str, node: str) -> str:

@@ -6,9 +6,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from libs.core.errors import Unreachable
-from libs.kube.attachments import NODES, PERSISTENT_VOLUMES, VOLUME_ATTACHMENTS
 from libs.kube.client import KubeClient, open_kube
 from libs.kube.errors import NotServed
+from libs.kube.paths import (
+    CSI_DRIVERS,
+    CSI_NODES,
+    NODES,
+    PERSISTENT_VOLUMES,
+    SNAPSHOT_CONTENTS,
+    VOLUME_ATTACHMENTS,
+)
 from rdsctl.preflight.model import Cluster
 from rdsctl.preflight.objects import (
     Object,
@@ -24,11 +31,8 @@ from rdsctl.preflight.objects import (
 
 T = TypeVar("T")
 
-DRIVERS = "/apis/storage.k8s.io/v1/csidrivers"
 CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
-CSI_NODES = "/apis/storage.k8s.io/v1/csinodes"
 ATTRIBUTES_CLASSES = "/apis/storage.k8s.io/v1/volumeattributesclasses"
-SNAPSHOTS = "/apis/snapshot.storage.k8s.io/v1/volumesnapshotcontents"
 DEPLOYMENTS = "/apis/apps/v1/deployments"
 DAEMON_SETS = "/apis/apps/v1/daemonsets"
 
@@ -64,7 +68,7 @@ class _Reading:
         # Attachments first: a volume that is made meanwhile is not missed, but known too well.
         attachments = await self._list(VOLUME_ATTACHMENTS, lambda i: read_attachment(i, driver))
         volumes = await self._list(PERSISTENT_VOLUMES, lambda i: read_volume(i, driver))
-        found = await kube.get(f"{DRIVERS}/{driver}")
+        found = await kube.get(f"{CSI_DRIVERS}/{driver}")
         ids = dict(await self._try(CSI_NODES, lambda i: read_driver_id(i, driver)) or ())
         classes = await self._try(CLASSES, lambda i: read_class(i, driver)) or ()
         nodes = await self._try(NODES, lambda i: read_node(i, ids)) or ()
@@ -99,7 +103,9 @@ class _Reading:
 
     async def _snapshots(self) -> tuple[str, ...] | None:
         try:
-            return await self._list(SNAPSHOTS, lambda item: read_snapshot(item, self._driver))
+            return await self._list(
+                SNAPSHOT_CONTENTS, lambda item: read_snapshot(item, self._driver)
+            )
         except NotServed:
             return None
         except Unreachable as error:

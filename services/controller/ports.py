@@ -172,6 +172,9 @@ class Cluster(Protocol):
         None at all forgets those of a volume that is gone.
         """
 
+    async def authenticates(self, volume: VolumeId) -> bool:
+        """Return whether nodes are told to authenticate themselves for a volume that exists."""
+
     async def machine_of(self, volume: VolumeId) -> str:
         """Return the virtual machine that uses a volume, for calls that go one at a time."""
 

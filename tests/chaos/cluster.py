@@ -9,14 +9,10 @@ from uuid import NAMESPACE_DNS, uuid5
 
 from libs.core.errors import Unreachable
 from libs.kube.answers import Object
-from libs.kube.attachments import (
-    NODES,
-    PERSISTENT_VOLUMES,
-    VOLUME_ATTACHMENTS,
-    attachment_name,
-)
+from libs.kube.attachments import attachment_name
 from libs.kube.client import KubeClient
 from libs.kube.errors import Answered, ObjectChanged, ObjectExists, ObjectMissing
+from libs.kube.paths import NODES, PERSISTENT_VOLUMES, VOLUME_ATTACHMENTS
 from protos.gen.csi import v1 as csi
 from tests.chaos.programs import HouseBroken
 from tests.component.reconciler.rig import DRIVER, FINALIZER, HOST, NAMESPACE

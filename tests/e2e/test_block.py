@@ -1,6 +1,6 @@
 """Raw block volumes, and a virtual machine's way from one node to another."""
 
-from libs.kube.attachments import NODES
+from libs.kube.paths import NODES
 from tests.e2e.objects import CLAIM, POD, claim, pod
 from tests.e2e.world import World, until
 from tests.kube.shipped import DRIVER

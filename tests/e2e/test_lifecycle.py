@@ -1,6 +1,6 @@
 """A volume from its claim to its end, in pods that write to it."""
 
-from libs.kube.attachments import PERSISTENT_VOLUMES
+from libs.kube.paths import PERSISTENT_VOLUMES
 from tests.e2e.objects import CLAIM, POD, claim, pod
 from tests.e2e.world import World
 

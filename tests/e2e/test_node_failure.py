@@ -5,7 +5,8 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 
-from libs.kube.attachments import NODES, VOLUME_ATTACHMENTS, attachment_name
+from libs.kube.attachments import attachment_name
+from libs.kube.paths import NODES, VOLUME_ATTACHMENTS
 from tests.e2e.objects import CLAIM, POD, claim, pod
 from tests.e2e.programs import THRESHOLDS
 from tests.e2e.world import World, until

@@ -5,7 +5,7 @@ import subprocess
 import uuid
 from pathlib import Path
 
-from libs.kube.attachments import PERSISTENT_VOLUMES
+from libs.kube.paths import PERSISTENT_VOLUMES
 from tests.e2e.objects import CLAIM, POD, Item, claim, pod
 from tests.e2e.programs import OLD_PREFIX
 from tests.e2e.world import World, until

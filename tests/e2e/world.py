@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from libs.core.errors import Unreachable
-from libs.kube.attachments import NODES, PERSISTENT_VOLUMES, VOLUME_ATTACHMENTS, attachment_name
+from libs.kube.attachments import attachment_name
 from libs.kube.client import KubeClient
 from libs.kube.errors import Answered, ObjectMissing
+from libs.kube.paths import NODES, PERSISTENT_VOLUMES, VOLUME_ATTACHMENTS
 from tests.e2e.device import Device
 from tests.e2e.machine import CommandFailed
 from tests.e2e.objects import CLAIM, POD, Item

@@ -6,8 +6,9 @@ from typing import Any
 import yaml
 
 from libs.core.ids import VolumeId
-from libs.kube.attachments import NODES, PERSISTENT_VOLUMES, VOLUME_ATTACHMENTS, attachment_name
+from libs.kube.attachments import attachment_name
 from libs.kube.client import KubeClient
+from libs.kube.paths import NODES, PERSISTENT_VOLUMES, VOLUME_ATTACHMENTS
 
 BASE = Path(__file__).parents[2] / "k8s" / "base"
 NAMESPACE = "rds-csi"

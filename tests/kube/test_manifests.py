@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from libs.core.ids import Nqn, VolumeId
-from libs.kube.attachments import NODES
 from libs.kube.client import KubeClient, open_kube
+from libs.kube.paths import NODES
 from libs.mockkube.testing import render_kubeconfig
 from services.node.adapters.cluster import open_kube_cluster as open_nodes
 from tests.component.controller.rig import open_rig

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from libs.kube.attachments import NODES, PERSISTENT_VOLUMES, VOLUME_ATTACHMENTS, attachment_name
+from libs.kube.attachments import attachment_name
 from libs.kube.client import KubeClient
+from libs.kube.paths import NODES, PERSISTENT_VOLUMES, VOLUME_ATTACHMENTS
 from services.reconciler.config import ReconcilerSettings
 from tests.component.controller.rig import Rig, open_rig
 from tests.component.reconciler.rig import FINALIZER, running_replica

@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from libs.core.ids import Nqn
-from libs.kube.attachments import NODES, PERSISTENT_VOLUMES, VOLUME_ATTACHMENTS, attachment_name
+from libs.kube.attachments import attachment_name
 from libs.kube.client import KubeClient, open_kube
 from libs.kube.errors import Forbidden
+from libs.kube.paths import NODES, PERSISTENT_VOLUMES, VOLUME_ATTACHMENTS
 from services.controller.adapters.cluster import ClusterOptions
 from services.controller.adapters.cluster import open_kube_cluster as open_controllers
 from services.node.adapters.cluster import open_kube_cluster as open_nodes

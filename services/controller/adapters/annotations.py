@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import structlog
 
 from libs.core.errors import Unreachable
-from libs.kube.attachments import PERSISTENT_VOLUMES
 from libs.kube.client import KubeClient
+from libs.kube.paths import PERSISTENT_VOLUMES
 
 log = structlog.get_logger(__name__)
 

@@ -12,12 +12,10 @@ from libs.core.errors import InvalidRequest, Unreachable
 from libs.core.ids import NodeId, Nqn, VolumeId
 from libs.core.security import SecurityEvent, record
 from libs.kube.attachments import (
-    NODES,
-    PERSISTENT_VOLUMES,
-    VOLUME_ATTACHMENTS,
     Claim,
     PersistentVolume,
     VolumeAttachment,
+    claims_of,
     join,
     join_all,
     read_attachment,
@@ -27,6 +25,7 @@ from libs.kube.attachments import (
 from libs.kube.client import KubeClient, Object
 from libs.kube.errors import NotServed
 from libs.kube.machines import machine_of_claim
+from libs.kube.paths import NODES, PERSISTENT_VOLUMES, VOLUME_ATTACHMENTS
 from libs.kube.watched import Watched, open_watched
 from services.controller.adapters.annotations import Annotator
 from services.controller.adapters.holdings import Holdings
@@ -270,6 +269,17 @@ class KubeCluster:
     async def keep_parameters(self, volume: VolumeId, parameters: Mapping[str, str]) -> None:
         """Do nothing: external-resizer and -provisioner note the class in the volume."""
 
+    async def authenticates(self, volume: VolumeId) -> bool:
+        """Return whether the volume's PersistentVolume tells nodes to authenticate themselves.
+
+        Raises:
+            Unreachable: it is not known.
+        """
+        known = self._volumes.found(volume.text)
+        if not known:
+            raise Unreachable(f"no PersistentVolume of volume {volume} is known")
+        return all(persistent.authenticated for persistent in known)
+
     async def machine_of(self, volume: VolumeId) -> str:
         """Return the KubeVirt machine that uses a volume, where that is to be looked at."""
         if not self._options.serialize_machines:
@@ -278,15 +288,6 @@ class KubeCluster:
             if persistent.claim:
                 return await machine_of_claim(self._kube, *persistent.claim)
         return ""
-
-
-def claims_of(claims: Mapping[str, tuple[Claim, ...]], volume: VolumeId) -> tuple[Claim, ...]:
-    """Return the claims to a volume, out of all."""
-    held = claims.get(volume.text, ())
-    if volume.device:
-        # The name of a volume that is gone does not say on which device it was.
-        held += tuple(c for c in claims.get(volume.slot.text, ()) if c.is_orphan)
-    return held
 
 
 @contextlib.asynccontextmanager

@@ -7,14 +7,13 @@ from http import HTTPStatus
 
 from libs.core.ids import SnapshotId, VolumeId
 from libs.kube.answers import Object
-from libs.kube.attachments import PERSISTENT_VOLUMES, Claim
+from libs.kube.attachments import Claim, claims_of
 from libs.kube.client import KubeClient
 from libs.kube.errors import Answered
-from services.controller.adapters.cluster import KubeCluster, claims_of
+from libs.kube.paths import PERSISTENT_VOLUMES, SNAPSHOT_CONTENTS
+from services.controller.adapters.cluster import KubeCluster
 from services.controller.adapters.shared import Shared
 from services.controller.ports import KnownClaim
-
-SNAPSHOT_CONTENTS = "/apis/snapshot.storage.k8s.io/v1/volumesnapshotcontents"
 
 
 @dataclass(frozen=True, slots=True)

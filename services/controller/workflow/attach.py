@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from functools import partial
 
-from libs.core.errors import InUse, NotFound, RdsCsiError, Unsupported
+from libs.core.errors import InUse, InvalidRequest, NotFound, RdsCsiError, Unsupported
 from libs.core.ids import NodeId, VolumeId
 from libs.csikit.capability import SHARED_READ_MODES
 from libs.rdsclient.model import FileDisk
@@ -197,10 +197,18 @@ class Attacher:
 
         Raises:
             NotFound: there is no such volume.
+            InvalidRequest: nodes would be asked to authenticate themselves, and not know it.
         """
         volume, changes = wanted.volume, wanted.changes
         slot = managed(volume).slot
         found(volume, await self._desk.read(slot))
+        if changes.authenticated and not await self._cluster.authenticates(volume):
+            # What nodes are told of it is in the volume context, which stays as it was made.
+            raise InvalidRequest(
+                f"mutable_parameters.auth cannot be dhchap for volume {volume}, which was made "
+                "without: its PersistentVolume would not tell nodes, and none could connect; make "
+                "a new volume with it"
+            )
         if changes.fenced is not None:
             await self._fence(volume, fenced=changes.fenced)
         if changes.authenticated is not None:

@@ -9,15 +9,11 @@ import structlog
 from libs.core.errors import Unreachable
 from libs.core.ids import OTHER_PREFIX, Nqn, VolumeId
 from libs.kube.answers import Object
-from libs.kube.attachments import (
-    NODES,
-    PERSISTENT_VOLUMES,
-    VOLUME_ATTACHMENTS,
-    attachment_name,
-)
+from libs.kube.attachments import attachment_name
 from libs.kube.client import KubeClient
 from libs.kube.errors import ObjectChanged, ObjectMissing
 from libs.kube.events import open_events
+from libs.kube.paths import NODES, PERSISTENT_VOLUMES, VOLUME_ATTACHMENTS
 from libs.kube.retry import Sleep
 from services.node.adapters.events import Teller, open_teller
 from services.node.adapters.taint import clear_startup_taint

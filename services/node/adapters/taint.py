@@ -5,11 +5,10 @@ from typing import Any
 
 from libs.core.errors import Unreachable
 from libs.kube.answers import Object
-from libs.kube.attachments import NODES
 from libs.kube.client import KubeClient
 from libs.kube.errors import ObjectChanged
+from libs.kube.paths import CSI_NODES, NODES
 
-CSI_NODES = "/apis/storage.k8s.io/v1/csinodes"
 STARTUP_TAINT = "agent-not-ready"
 """Taint `<driver>/agent-not-ready`, which whoever makes nodes gives them: pods with volumes that
 come before the driver would wait for long, and count against limits that are not known yet."""

@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 from libs.core.errors import InUse, NotFound, OutcomeUnknown, Unreachable
-from libs.kube.attachments import NODES, PERSISTENT_VOLUMES, VOLUME_ATTACHMENTS
 from libs.kube.changes import Changes
 from libs.kube.client import KubeClient
 from libs.kube.errors import Answered, ObjectChanged, ObjectMissing
+from libs.kube.paths import NODES, PERSISTENT_VOLUMES, SNAPSHOT_CONTENTS, VOLUME_ATTACHMENTS
 from libs.kube.watched import open_watched
 from services.reconciler.adapters.collection import Collection
 from services.reconciler.adapters.objects import (
@@ -34,7 +34,6 @@ from services.reconciler.workflow.state import WatchState
 
 T = TypeVar("T")
 
-SNAPSHOT_CONTENTS = "/apis/snapshot.storage.k8s.io/v1/volumesnapshotcontents"
 
 _FIRST_SYNC = 3.0
 """How long the start waits for the first listings; without them passes are not complete."""

@@ -5,10 +5,10 @@ import asyncio
 import structlog
 
 from libs.core.errors import RdsCsiError
-from libs.kube.attachments import VOLUME_ATTACHMENTS
 from libs.kube.client import KubeClient
 from libs.kube.correlate import Reference
 from libs.kube.events import Events
+from libs.kube.paths import CSI_DRIVERS, VOLUME_ATTACHMENTS
 from services.reconciler.findings import Action, ActionKind, Notice
 from services.reconciler.model import PersistentVolume
 from services.reconciler.ports import Clock
@@ -27,7 +27,6 @@ _REASONS = {
 
 _ATTACHMENT_API = "/".join(VOLUME_ATTACHMENTS.split("/")[2:4])
 _STORAGE = "storage.k8s.io/v1"
-CSI_DRIVERS = f"/apis/{_STORAGE}/csidrivers"
 
 _READ_SECONDS = 2.0
 """How long telling waits for the CSIDriver object, without which events are still written."""

@@ -15,13 +15,13 @@ from libs.csikit.collect import (
     collect_attachments,
     collect_inventory,
 )
+from libs.kube.paths import SNAPSHOT_CONTENTS
 from libs.mockkube.resources import CUSTOM_RESOURCES
 from libs.mockrds.device import Device
 from libs.mockrds.disks import Disk
 from libs.mockrds.files import Pool
 from protos.gen.csi import v1 as csi
 from protos.gen.rdscsi.controller import v1 as admin
-from services.controller.adapters.registry import SNAPSHOT_CONTENTS
 from tests.component.controller.rig import GIB, NAME, Rig, open_rig
 from tests.fakes.apiserver import ATTACHMENTS, NODES, VOLUMES, ApiServer, running_api
 

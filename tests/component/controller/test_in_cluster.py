@@ -13,6 +13,7 @@ from grpclib import GRPCError
 from grpclib.const import Status
 
 from libs.mockrds.faults import Action, Fault
+from protos.gen.csi import v1 as csi
 from services.controller.plan.attach import NOBODY
 from tests.component.controller.rig import NAME, Mode, Rig, block, error_of, open_rig
 from tests.fakes.apiserver import ATTACHMENTS, NODES, VOLUMES, ApiServer, running_api
@@ -246,3 +247,38 @@ async def test_calls_for_the_volumes_of_one_machine_go_one_at_a_time(tmp_path: P
         assert status is Status.ABORTED
         assert "machine vms/web" in message
         await there.rig.publish("a", other)
+
+
+async def test_authentication_is_asked_of_nodes_only_where_the_volume_tells_them_of_it(
+    tmp_path: Path,
+) -> None:
+    told = "pvc-00000000-0000-0000-0000-000000000002"
+    unknown = "pvc-00000000-0000-0000-0000-000000000003"
+    source = {"driver": DRIVER, "volumeHandle": told, "volumeAttributes": {"auth": "dhchap"}}
+    volume = {"metadata": {"name": told}, "spec": {"csi": source}}
+    async with open_in_cluster(tmp_path, (VOLUMES, volume)) as there:
+        for name in (told, unknown):
+            await there.rig.create(name)
+
+        status, message = await error_of(ask_for_secret(there.rig, NAME))
+        not_known = await status_of(ask_for_secret(there.rig, unknown))
+        await ask_for_secret(there.rig, told)
+
+        passwords = {
+            disk.properties["slot"]: disk.properties.get("nvme-tcp-server-password", "")
+            for disk in there.rig.device.state.disks
+        }
+    assert status is Status.INVALID_ARGUMENT
+    assert message.startswith(f"mutable_parameters.auth cannot be dhchap for volume {NAME}")
+    assert not_known is Status.UNAVAILABLE
+    assert passwords == {NAME: "", unknown: "", told: "correct-horse"}
+
+
+async def ask_for_secret(rig: Rig, volume: str) -> None:
+    await rig.controller.controller_modify_volume(
+        csi.ControllerModifyVolumeRequest(
+            volume_id=volume,
+            mutable_parameters={"auth": "dhchap"},
+            secrets={"nvmePassword": "correct-horse"},
+        )
+    )

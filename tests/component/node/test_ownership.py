@@ -9,8 +9,9 @@ import pytest
 
 from libs.core.errors import Unreachable
 from libs.core.ids import VolumeId
-from libs.kube.attachments import VOLUME_ATTACHMENTS, attachment_name
+from libs.kube.attachments import attachment_name
 from libs.kube.client import open_kube
+from libs.kube.paths import VOLUME_ATTACHMENTS
 from services.node.adapters.cluster import KubeCluster, open_kube_cluster
 from tests.fakes.apiserver import ApiServer, running_api
 

@@ -9,8 +9,9 @@ import pytest
 
 from libs.core.errors import Unreachable
 from libs.kube.client import KubeClient, open_kube
+from libs.kube.paths import CSI_NODES
 from services.node.adapters.cluster import NoCluster
-from services.node.adapters.taint import CSI_NODES, clear_startup_taint
+from services.node.adapters.taint import clear_startup_taint
 from tests.component.node.rig import open_rig
 from tests.fakes.apiserver import NODES, ApiServer, running_api
 from tests.waiting import PATIENCE

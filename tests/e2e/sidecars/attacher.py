@@ -8,8 +8,8 @@ from functools import partial
 from grpclib import GRPCError
 
 from libs.kube.answers import Object
-from libs.kube.attachments import PERSISTENT_VOLUMES, VOLUME_ATTACHMENTS
 from libs.kube.errors import ObjectMissing
+from libs.kube.paths import PERSISTENT_VOLUMES, VOLUME_ATTACHMENTS
 from protos.gen.csi import v1 as csi
 from tests.e2e.sidecars.serving import (
     CSI_NODES,

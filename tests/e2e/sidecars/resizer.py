@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from libs.kube.answers import Object
-from libs.kube.attachments import PERSISTENT_VOLUMES
+from libs.kube.paths import PERSISTENT_VOLUMES
 from protos.gen.csi import v1 as csi
 from tests.e2e.sidecars.serving import (
     CLAIMS,

@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 from libs.kube.answers import Object
-from libs.kube.attachments import PERSISTENT_VOLUMES
 from libs.kube.errors import ObjectExists, ObjectMissing
+from libs.kube.paths import PERSISTENT_VOLUMES
 from protos.gen.csi import v1 as csi
 from tests.e2e.sidecars.serving import SNAPSHOTS, Sidecar, Work, meta, status
 from tests.kube.shipped import DRIVER

@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
+from libs.core.ids import VolumeId
 from libs.kube.attachments import (
-    NODES,
-    PERSISTENT_VOLUMES,
-    VOLUME_ATTACHMENTS,
     Claim,
     PersistentVolume,
     VolumeAttachment,
     attachment_name,
+    claims_of,
     join,
     join_all,
     read_attachment,
@@ -23,6 +22,7 @@ from libs.kube.attachments import (
     slot_of,
 )
 from libs.kube.correlate import Reference
+from libs.kube.paths import NODES, PERSISTENT_VOLUMES, VOLUME_ATTACHMENTS
 
 DRIVER = "rds.csi.srvlab.io"
 UUID = "0b7a7c5e-1f39-4d0a-9a55-3a0a3d1f0e11"
@@ -73,6 +73,37 @@ def changed(item: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     else:
         part[last] = value
     return new
+
+
+@pytest.mark.parametrize(
+    ("attributes", "authenticated"),
+    [
+        ({"auth": "dhchap"}, True),
+        ({"auth": "off"}, False),
+        ({"other": "dhchap"}, False),
+        (None, False),
+        ("dhchap", False),
+    ],
+)
+def test_whether_nodes_are_told_to_authenticate_themselves(
+    attributes: object, *, authenticated: bool
+) -> None:
+    volume = read_volume(changed(VOLUME, "spec.csi.volumeAttributes", attributes or {}), DRIVER)
+
+    assert volume is not None
+    assert volume.authenticated is authenticated
+
+
+def test_the_claims_to_a_volume_of_a_named_device_are_also_those_whose_volume_is_gone() -> None:
+    volume, bare = VolumeId.parse(f"pvc-{UUID}@b"), VolumeId.parse(f"pvc-{UUID}")
+    own = replace(CLAIM, volume=volume.text)
+    gone = replace(CLAIM, volume=bare.text, name="csi-2", is_orphan=True)
+    other = replace(CLAIM, volume=bare.text, name="csi-3")
+    claims = {volume.text: (own,), bare.text: (gone, other)}
+
+    assert claims_of(claims, volume) == (own, gone)
+    assert claims_of(claims, bare) == (gone, other)
+    assert claims_of({}, volume) == ()
 
 
 def test_objects_are_where_the_api_has_them() -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from libs.core.size import GIB
+from libs.kube.paths import CSI_DRIVERS, CSI_NODES
 from libs.mockkube.testing import ATTACHMENTS, NODES, VOLUMES, ApiServer, Object
 from libs.mockrds.testing import RunningDevice
 from rdsctl.app import run
-from rdsctl.preflight.cluster import CLASSES, CSI_NODES, DRIVERS
+from rdsctl.preflight.cluster import CLASSES
 from rdsctl.streams import Streams
 
 DRIVER = "rds.csi.srvlab.io"
@@ -100,7 +101,7 @@ class World:
     async def put_driver(self, **spec: Any) -> None:
         """Add the CSIDriver object of the existing driver."""
         whole = {"attachRequired": True, "podInfoOnMount": True, "fsGroupPolicy": "File"} | spec
-        await self.api.put(DRIVERS, {"metadata": {"name": DRIVER}, "spec": whole})
+        await self.api.put(CSI_DRIVERS, {"metadata": {"name": DRIVER}, "spec": whole})
 
     async def add_node(self, name: str) -> None:
         await self.api.put(NODES, {"metadata": {"name": name}})
