@@ -27,7 +27,7 @@ class Listener:
     def __init__(self, sock: socket.socket, factory: Callable[[], asyncio.Protocol]) -> None:
         self._socket = sock
         self._factory = factory
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
 
     def is_closed(self) -> bool:
         """Whether no more connections are accepted."""
@@ -40,31 +40,36 @@ class Listener:
         return int(name[1]) if isinstance(name, tuple) else 0
 
     async def accept(self, tls: ssl.SSLContext | None = None) -> None:
-        """Accept connections, from now on with this context."""
+        """Accept connections, from now on with this context.
+
+        Cancelled at whatever point, it leaves nothing that `close` does not end.
+        """
         if self.is_closed():
             return
         loop = asyncio.get_running_loop()
+        # Started below: `create_server` would wait with a server in hand that nobody knows yet.
         server = await loop.create_server(
             self._factory,
             sock=self._socket.dup(),
             ssl=tls,
             ssl_handshake_timeout=_HANDSHAKE_SECONDS if tls else None,
             ssl_shutdown_timeout=GOODBYE_SECONDS if tls else None,
+            start_serving=False,
         )
-        before, self._server = self._server, server
-        if before is not None:
-            # What it has just accepted has to become its connection first: asyncio drops, with an
-            # error, what finds its server closed. Two rounds of the loop are enough for that.
-            for sock in before.sockets:
-                loop.remove_reader(sock.fileno())
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-            before.close()
-        if self.is_closed():  # meanwhile
-            server.close()
+        before, self._servers = self._servers, [*self._servers, server]
+        await server.start_serving()
+        # What they have just accepted has to become their connection first: asyncio drops, with an
+        # error, what finds its server closed. Two rounds of the loop are enough for that.
+        for sock in (sock for old in before for sock in old.sockets):
+            loop.remove_reader(sock.fileno())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        for old in before:
+            old.close()
+        self._servers = [one for one in self._servers if one not in before]
 
     def close(self) -> None:
         """Accept no more connections; those that are there go on."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         self._socket.close()
