@@ -1,6 +1,7 @@
 """What a failure means to the caller: an exit code, a sentence, and what to do next."""
 
 import os
+import re
 import ssl
 from dataclasses import dataclass
 
@@ -56,6 +57,9 @@ _BY_FAMILY: tuple[tuple[type[RdsCsiError], Exit, str], ...] = (
     ),
 )
 
+_OWN_MARK = re.compile(r"-[0-9a-f]{8}$")
+"""What the reconciler's process adds to the name of its pod, to tell it from the one before it."""
+
 _NOT_PERMITTED = frozenset({Status.PERMISSION_DENIED, Status.UNAUTHENTICATED})
 
 
@@ -102,9 +106,10 @@ def _with_detail(said: str, error: RdsCsiError) -> str:
 def _to_leader(holder: str) -> str:
     if not holder:
         return "see rdsctl status; if nobody leads for longer than a minute, look at their logs"
+    pod = _OWN_MARK.sub("", holder)
     return (
-        f"give --endpoint of {holder}, which kubectl port-forward pod/{holder} can bring here; "
-        "any replica answers what only reads"
+        f"kubectl -n rds-csi port-forward pod/{pod} 9443 brings it here, in place of the one that "
+        "was asked; any replica answers what only reads"
     )
 
 

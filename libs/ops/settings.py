@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -147,6 +148,8 @@ def render_default(value: object) -> str:
         return ",".join(str(part) for part in value) or "none"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, Enum):
+        return str(value.value)
     return "none" if value in ("", None) else str(value)
 
 

@@ -1,6 +1,7 @@
 """What is half there: a volume without its disk, file or export, an object without either. Pure.
 
-Nothing is mended here: where data may be missing, a person decides. Publishing a volume exports it.
+Nothing is mended here: where data may be missing, a person decides. A volume that is not exported
+may be one whose deletion has begun, so it is not exported again by being attached, either.
 """
 
 from collections.abc import Iterable, Iterator
@@ -100,7 +101,7 @@ def _half(
             subject,
             case,
             f"Volume {volume.handle} is not exported, so no node can connect to it.",
-            "It is exported when it is attached next; or set nvme-tcp-export=yes on its disk.",
+            "No node can get it. If nobody meant to delete it: nvme-tcp-export=yes on its disk.",
         )
     return None
 

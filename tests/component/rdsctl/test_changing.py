@@ -169,5 +169,5 @@ async def test_a_replica_that_does_not_lead_is_told_nothing_and_names_the_leader
 
     assert ended.code == 6
     assert "the replica reconciler-0 does not lead; reconciler-1 does" in ended.err
-    assert "kubectl port-forward pod/reconciler-1" in ended.err
+    assert "kubectl -n rds-csi port-forward pod/reconciler-1" in ended.err
     assert {type(request) for request in rig.fake.requests} == {api.GetStatusRequest}

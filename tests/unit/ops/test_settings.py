@@ -1,10 +1,13 @@
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from libs.ops.settings import Program, SettingsError, describe, load
+from libs.ops.settings import Program, SettingsError, describe, flag, load, render_default
 from services.controller.config import ControllerSettings
+from services.node.config import NodeSettings
+from services.reconciler.config import ReconcilerSettings
 
 PROGRAM = Program("rds-csi-controller", "About.", "1.2.3")
 ENOUGH = [
@@ -98,3 +101,13 @@ def test_checking_only_prints_the_settings_in_force() -> None:
     assert only_check
     assert "--volume-base-paths=/raid10/volumes,/ssd/volumes" in describe(settings).splitlines()
     assert settings.rds_key_file == Path("/key")
+
+
+@pytest.mark.parametrize("kind", [ControllerSettings, NodeSettings, ReconcilerSettings])
+def test_what_is_shown_as_a_default_can_be_given_and_means_the_same(kind: type) -> None:
+    for field in dataclasses.fields(kind):
+        shown = render_default(field.default)
+        if field.default is dataclasses.MISSING or shown == "none":
+            continue
+
+        assert field.metadata["parse"](shown) == field.default, flag(field.name)

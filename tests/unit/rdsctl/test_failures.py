@@ -106,11 +106,11 @@ def test_a_change_without_an_answer_may_have_been_done() -> None:
 
 
 def test_a_replica_that_does_not_lead_names_the_one_that_does_and_how_to_get_there() -> None:
-    failure = explain(NotLeader("reconciler-0", "reconciler-1"), PLAIN)
+    failure = explain(NotLeader("reconciler-0", "reconciler-1-0a1b2c3d"), PLAIN)
 
     assert failure.code is Exit.CONFLICT
-    assert failure.sentence == "the replica reconciler-0 does not lead; reconciler-1 does"
-    assert "kubectl port-forward pod/reconciler-1" in failure.hint
+    assert failure.sentence == "the replica reconciler-0 does not lead; reconciler-1-0a1b2c3d does"
+    assert "kubectl -n rds-csi port-forward pod/reconciler-1 9443" in failure.hint
 
 
 def test_when_nobody_leads_nobody_is_named() -> None:
