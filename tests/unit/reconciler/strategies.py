@@ -64,7 +64,13 @@ nodes = st.builds(
     st.booleans().map(lambda known: "x" if known else ""),
 )
 attachments = st.builds(
-    lambda handle, on, name, **fields: va(handle, on, **({"name": name} if name else {}), **fields),
+    lambda handle, on, name, **fields: va(
+        # No two objects have one UID, whatever they are called.
+        handle,
+        on,
+        **({"name": name, "uid": f"va-{handle}-{on}-{name}"} if name else {}),
+        **fields,
+    ),
     handles,
     node_names,
     st.sampled_from(["", "", "", "by-hand"]),
