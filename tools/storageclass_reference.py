@@ -56,7 +56,11 @@ MEANINGS: Mapping[str, tuple[str, str, str]] = {
         "`file`",
     ),
     "fencing": ("only nodes that have the volume are let in", "`off`, `host`", "`off`"),
-    "auth": ("hosts authenticate themselves", "`off`, `dhchap`", "`off`"),
+    "auth": (
+        "hosts authenticate themselves; put on later only where the volume was made with it",
+        "`off`, `dhchap`",
+        "`off`",
+    ),
     "rdsAddress": ("the existing driver's: must be a device that is configured", "address", ""),
     "sshPort": ("the existing driver's: must be `--rds-port`", "port", ""),
     "rdsPort": ("the same", "port", ""),
@@ -70,7 +74,8 @@ _HEAD = """# StorageClass parameters
 
 Keys that are not in this table are refused, with the list of known ones; keys of
 `csi.storage.k8s.io/` are the sidecars'. Those marked *changeable* may also stand in a
-VolumeAttributesClass: the reconnect options count from the next attachment on, the others at once.
+VolumeAttributesClass: the reconnect options count from the next attachment on, `fencing` and `auth`
+at once.
 
 | key | meaning | may be | where it is left out | |
 |---|---|---|---|---|
