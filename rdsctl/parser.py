@@ -89,7 +89,7 @@ def _connection_flags() -> ArgumentParser:
         "--timeout",
         metavar="SECONDS",
         type=parse_timeout,
-        help="for each call (default: 30; reconcile: 300)",
+        help="for each call (default: 30; reconcile: 300; preflight: 60)",
     )
     group.add_argument("--config", metavar="FILE", help="configuration file")
     group.add_argument("--context", metavar="NAME", help="context in it")

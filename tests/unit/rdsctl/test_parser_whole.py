@@ -39,7 +39,7 @@ EVERYWHERE = {
     "--tls-ca": "authority of the server's certificate",
     "--server-name": "name in it, where it is not the address's",
     "--plaintext": "connect elsewhere without TLS",
-    "--timeout": "for each call (default: 30; reconcile: 300)",
+    "--timeout": "for each call (default: 30; reconcile: 300; preflight: 60)",
     "--config": "configuration file",
     "--context": "context in it",
     "-o --output": "for people, or for scripts (default: table)",
