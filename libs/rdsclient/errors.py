@@ -82,6 +82,13 @@ class LoginRefused(Unreachable):
 # The first match decides. Wordings come from the console itself, from people's reports where that
 # is said, and are looked for anywhere in the text because a context may stand before them.
 _TABLE: tuple[tuple[str, type[RdsCsiError], str], ...] = (
+    # Code 13: the console gave up waiting, and what it began may go on. Whatever else stands beside
+    # it, so it comes first: nothing may be concluded, least of all that nothing was done.
+    (
+        r"interrupted|timed out|\btimeout\b|\(13\)",
+        CommandInterrupted,
+        "the device broke the command off",
+    ),
     # Reported by people; nobody recorded what a full pool really says.
     (r"not enough space|no space left|out of space", PoolFull, "the pool has too little room"),
     (r"already have", EntryExists, "the device has such an entry already"),
@@ -106,7 +113,6 @@ _TABLE: tuple[tuple[str, type[RdsCsiError], str], ...] = (
         CommandRefused,
         "the device did not accept the command",
     ),
-    (r"interrupted|std failure: timeout", CommandInterrupted, "the device broke the command off"),
 )
 _RULES = tuple((re.compile(p, re.IGNORECASE), error, words) for p, error, words in _TABLE)
 

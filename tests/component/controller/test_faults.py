@@ -141,6 +141,7 @@ async def test_a_change_that_was_made_is_never_reported_as_final(rig: Rig, text:
         ("syntax error (line 1 column 8)", Status.INTERNAL),
         ("bad command name serialize (line 1 column 2)", Status.FAILED_PRECONDITION),
         ("std failure: timeout", Status.UNAVAILABLE),
+        ("action timed out - try again, if error continues (13)", Status.UNAVAILABLE),
         ("failure: nobody has ever seen this", Status.INTERNAL),
     ],
 )

@@ -84,6 +84,22 @@ async def test_a_snapshot_outlives_its_volume_and_becomes_a_volume_again(
     assert len(pools.device.state.files) == 1
 
 
+async def test_a_copy_that_the_console_gave_up_waiting_for_goes_on(pools: Rig) -> None:
+    await pools.create()
+    pools.device.state.slow_copies = True
+    text = "action timed out - try again, if error continues (13)"
+    pools.device.faults.add(Fault(Action.GARBAGE, "/file/copy", text=text))
+
+    status, _ = await error_of(pools.create(OTHER, source=from_volume()))
+    under_way = list(pools.device.state.copying)
+    pools.device.state.finish_copies()
+    await pools.create(OTHER, source=from_volume())
+
+    assert status is Status.UNAVAILABLE
+    assert len(under_way) == 1
+    assert pools.device.slots == [OTHER, NAME]
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 async def test_nothing_is_left_when_all_has_been_deleted(pools: Rig, layout: str) -> None:
     await pools.create(parameters=where(layout))

@@ -42,6 +42,18 @@ from libs.rdsclient.errors import (
         ("ambiguous value of slot", CommandRefused),
         ("interrupted", CommandInterrupted),
         ("std failure: timeout (13)", CommandInterrupted),
+        ("std failure: timeout", CommandInterrupted),
+        ("action timed out", CommandInterrupted),
+        ("failure: an ending that nobody has seen (13)", CommandInterrupted),
+        (
+            (
+                "action timed out - try again, if error continues contact MikroTik support and "
+                "send a supout file (13)"
+            ),
+            CommandInterrupted,
+        ),
+        ("failure: disk busy, action timed out (13)", CommandInterrupted),
+        ("syntax error (line 13 column 13)", CommandRefused),
         # What is not known, but is a sentence, is a refusal; noise proves nothing.
         ("begin use", CommandRefused),
         ("busybody", CommandRefused),
