@@ -48,6 +48,7 @@ class Link:
         self._on_change = on_change
         self._changed = asyncio.Condition()
         self._heard = asyncio.Event()
+        self._held = 0  # the last connection that answered something, or lived for a while
 
     @property
     def is_usable(self) -> bool:
@@ -61,6 +62,7 @@ class Link:
         epoch = self.status.epoch
         reply = await run_line(self.connection, line, self.config.address, epoch)
         self._heard.set()
+        self._held = max(self._held, epoch)
         return reply
 
     async def wait_for_connection(self, after: int) -> int:
@@ -91,7 +93,6 @@ class Link:
                 await self._away(error, failures)
                 failures += 1
                 continue
-            failures, pause, self.problem = 0, 0.0, DeviceAway("")
             epoch = self.status.epoch + 1
             record(
                 log,
@@ -101,17 +102,33 @@ class Link:
                 user=self.config.user,
                 epoch=epoch,
             )
-            try:
-                await self._set(LinkStatus(LinkState.UP, epoch), connection)
-                await self._until_dead(connection)
-            except Exception:  # a bug must not leave the driver without its device for good
-                log.exception("device connection not watched", device=self.config.address)
-                pause = _BACKOFF[0]  # nor keep the device busy with logins
-            finally:
-                connection.abort()
+            has_held = await self._hold(connection, epoch)
             log.warning("device connection lost", device=self.config.address)
-            await self._set(LinkStatus(LinkState.CONNECTING, epoch), None)
-            await asyncio.sleep(pause)
+            if has_held:
+                failures, self.problem = 0, DeviceAway("")
+                await self._set(LinkStatus(LinkState.CONNECTING, epoch), None)
+                continue
+            # A login alone proves nothing: at once again would only keep the device busy with them.
+            await self._away(
+                DeviceAway(
+                    f"the connection to the device at {self.config.address} broke right after the "
+                    "login"
+                ),
+                failures,
+            )
+            failures += 1
+
+    async def _hold(self, connection: asyncssh.SSHClientConnection, epoch: int) -> bool:
+        """Offer a connection until it is dead; return whether it was of any use."""
+        try:
+            await self._set(LinkStatus(LinkState.UP, epoch), connection)
+            await self._until_dead(connection)
+        except Exception:  # a bug must not leave the driver without its device for good
+            log.exception("device connection not watched", device=self.config.address)
+            return False
+        finally:
+            connection.abort()
+        return self._held == epoch
 
     def _say_away(self, problem: Unreachable, delay: float) -> None:
         facts = {
@@ -165,7 +182,10 @@ class Link:
             while True:
                 self._heard.clear()
                 await asyncio.wait({closed}, timeout=self.config.keepalive_interval)
-                if closed.done() or not (self._heard.is_set() or await self._answers(connection)):
+                if closed.done():
+                    return
+                self._held = self.status.epoch
+                if not (self._heard.is_set() or await self._answers(connection)):
                     return
         finally:
             closed.cancel()
