@@ -1,21 +1,15 @@
-"""Which node may use a volume, and whom the device admits. Pure."""
+"""Which node the device lets use a volume, and which not. Pure."""
 
 from collections.abc import Iterable, Sequence
 from enum import Enum
 
 from libs.core.errors import InUse, Unsupported
 from libs.core.ids import Slot, VolumeId
-from libs.csikit.capability import BLOCK_ONLY_MODES, SHARED_READ_MODES
 from libs.rdsclient.model import SlotState
 from services.controller.plan.copies import dead_copies
-from services.controller.plan.migration import Held, check_migration
 from services.controller.plan.steps import AdmitHost, ExportDisk, Look, Step, Terms, found, managed
-from services.controller.ports import Attachment, Node
+from services.controller.ports import Node
 from services.controller.requests.volumes import Publication
-
-MIGRATION_NODES = 2
-"""Nodes that may hold a raw block volume at once: the two ends of a live migration."""
-
 
 NOBODY = "nqn.2014-08.org.nvmexpress:uuid:00000000-0000-0000-0000-000000000000"
 """The only host that a fenced volume admits while no node holds it: one that there is not. It is
@@ -39,56 +33,6 @@ class Fencing(Enum):
 
     NO_VOLUME = "no volume"
     """Nothing: there is no such volume."""
-
-
-def check_holders(wanted: Publication, held: Iterable[Attachment], now: float) -> None:
-    """Check that the nodes that hold the volume leave room for this one.
-
-    Of two claims that are both still pending the older goes first, so that whichever replica is
-    asked gives the same answer.
-
-    Raises:
-        InUse: they do not; the message names them, and says what to do.
-    """
-    held = tuple(held)
-    others = [claim for claim in held if claim.node != wanted.node.text]
-    own = [claim for claim in held if claim.node == wanted.node.text]
-    granted = any(claim.attached for claim in own)
-    oldest = min((claim.order for claim in own), default=None)
-    ahead = [
-        claim
-        for claim in others
-        if claim.attached or not (granted or (oldest is not None and oldest < claim.order))
-    ]
-    if wanted.capability.mode in SHARED_READ_MODES:
-        ahead = [claim for claim in ahead if not claim.read_only]
-    nodes = sorted({claim.node for claim in ahead})
-    if not nodes:
-        return
-    if wanted.capability.mode not in BLOCK_ONLY_MODES:
-        raise Held(
-            f"volume {wanted.volume} is attached to {', '.join(nodes)} and cannot be attached to "
-            f"{wanted.node} as well"
-        )
-    if len(nodes) >= MIGRATION_NODES:
-        raise Held(
-            f"volume {wanted.volume} is attached to {', '.join(nodes)}, and a live migration has "
-            f"two ends: it cannot be attached to {wanted.node} as well"
-        )
-    if not granted:
-        check_migration(wanted, nodes[0], own, now)
-
-
-def holders_beside(wanted: Publication, held: Iterable[Attachment]) -> set[str]:
-    """Return the other nodes that have the volume, or may have been given it a moment ago."""
-    held = tuple(held)
-    own = [claim.order for claim in held if claim.node == wanted.node.text]
-    return {
-        claim.node
-        for claim in held
-        if claim.node != wanted.node.text
-        and (claim.attached or (bool(own) and claim.order < min(own)))
-    }
 
 
 def is_fenced(seen: SlotState | None) -> bool:

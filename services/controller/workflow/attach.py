@@ -11,9 +11,7 @@ from libs.rdsclient.model import FileDisk
 from services.controller.happenings import Attached, Detached, NotAttached, NotDetached
 from services.controller.plan.attach import (
     Fencing,
-    check_holders,
     fencing_result,
-    holders_beside,
     is_fenced,
     plan_admit,
     plan_fencing,
@@ -21,6 +19,7 @@ from services.controller.plan.attach import (
     plan_revoke,
     render_hosts,
 )
+from services.controller.plan.holders import check_holders, holders_beside
 from services.controller.plan.migration import (
     Held,
     MigrationTimedOut,

@@ -11,12 +11,12 @@ from libs.core.size import GIB
 from libs.rdsclient.model import BackingFile, SlotState
 from services.controller.plan.attach import (
     NOBODY,
-    check_holders,
     plan_fencing,
     plan_publish,
     plan_revoke,
     render_hosts,
 )
+from services.controller.plan.holders import check_holders
 from services.controller.plan.steps import AdmitHost, ExportDisk, Look, RemoveFile
 from services.controller.ports import Attachment, Node
 from tests.unit.controller.values import (

@@ -9,12 +9,9 @@ from libs.core.ids import VolumeId
 from libs.core.size import GIB
 from libs.rdsclient.model import BackingFile, Export, SlotState
 from services.controller.plan.attach import (
-    MIGRATION_NODES,
     NOBODY,
     Fencing,
-    check_holders,
     fencing_result,
-    holders_beside,
     is_fenced,
     plan_admit,
     plan_fencing,
@@ -22,6 +19,7 @@ from services.controller.plan.attach import (
     plan_revoke,
     render_hosts,
 )
+from services.controller.plan.holders import MIGRATION_NODES, check_holders, holders_beside
 from services.controller.plan.steps import AdmitHost, ExportDisk, Look, Step
 from services.controller.ports import Attachment, Node
 from tests.unit.controller.values import (
