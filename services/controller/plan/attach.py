@@ -66,8 +66,22 @@ def render_hosts(nodes: Sequence[Node], mode: str) -> str:
     return ",".join(node.host_nqn for node in admitted) or NOBODY
 
 
+def render_instead(nodes: Iterable[Node], mode: str) -> str:
+    """Return whom the device is to admit again when the node leaves that came after these.
+
+    Only `last` had them make room for it. With `list` they are on the list, or were shut out.
+    """
+    said = [node for node in nodes if node.host_nqn]
+    return render_hosts(said, mode) if said and mode == "last" else ""
+
+
 def plan_publish(
-    wanted: Publication, hosts: str | None, terms: Terms, seen: SlotState | None
+    wanted: Publication,
+    hosts: str | None,
+    terms: Terms,
+    seen: SlotState | None,
+    *,
+    beside: Iterable[str] = (),
 ) -> tuple[Step, ...]:
     """Plan a publication: the device changes nothing, unless the volume is fenced.
 
@@ -76,6 +90,7 @@ def plan_publish(
         hosts: whom a fenced volume is to admit; None where nothing is fenced here.
         terms: what the plan is made under.
         seen: the volume, as it was last seen.
+        beside: the host NQNs of the other nodes that have it.
 
     Raises:
         NotFound: there is no such volume.
@@ -100,27 +115,30 @@ def plan_publish(
             f"volume {wanted.volume} is fenced on the device, and the controller runs without "
             "--fencing"
         )
-    return (_admit(slot, admitted, hosts),)
+    return (_admit(slot, admitted, hosts, beside),)
 
 
-def _admit(slot: Slot, admitted: str, hosts: str) -> AdmitHost:
+def _admit(slot: Slot, admitted: str, hosts: str, beside: Iterable[str] = ()) -> AdmitHost:
     """Return the step from who is admitted to who is to be.
 
     Who is shut out is cut off as well, if nobody stays: a device that only refuses new connections
     would let a node that was declared dead write on. Who stays must not be cut off: a host whose
-    reconnect is refused may give the volume up.
+    reconnect is refused may give the volume up. That is so also of one that has the volume beside
+    and is only not on the list, as the source of a migration where the device lets in the last.
     """
-    before = set(admitted.split(",")) - {NOBODY}
-    nobody_stays = bool(before) and before.isdisjoint(hosts.split(","))
+    before, after = set(admitted.split(",")) - {NOBODY}, set(hosts.split(","))
+    nobody_stays = bool(before) and before.isdisjoint(after) and after.issuperset(beside)
     return AdmitHost(slot, hosts, only_fenced=True, cut=nobody_stays)
 
 
-def plan_revoke(
+def plan_revoke(  # noqa: PLR0913 (the last is for migrations only)
     volume: VolumeId,
     leaving: Node | None,
     staying: Iterable[str],
     terms: Terms,  # noqa: ARG001 (every plan has them)
     seen: SlotState | None,
+    *,
+    instead: str = "",
 ) -> tuple[Step, ...]:
     """Plan to shut a node out of a fenced volume; one that is gone needs nothing.
 
@@ -132,28 +150,31 @@ def plan_revoke(
         staying: the host NQNs of the other holders, for when the leaving one's is not known.
         terms: what the plan is made under.
         seen: the volume, as it was last seen.
+        instead: whom to let in again where nobody is left: who had to make room for the leaving one
+            and has the volume, and so a connection, that must not be cut off.
     """
     if not volume.is_managed:
         return ()
     if seen is None:
         return (Look(volume.slot),)
     disk = seen.disk
-    export = disk.export if disk else None
-    if disk is not None and export is None and disk.is_restricted:
+    if disk is not None and disk.export is None and disk.is_restricted:
         return (ExportDisk(volume.slot),)  # the device stopped between the two halves of a cut
-    if export is None or not export.allowed_host:
+    admitted = disk.export.allowed_host if disk and disk.export else ""
+    if admitted in {"", NOBODY}:
         return ()
-    admitted = export.allowed_host.split(",")
-    if leaving is None:
-        left = []
-    elif leaving.host_nqn:
-        left = [host for host in admitted if host != leaving.host_nqn]
-    else:
+    left: list[str] = []
+    if leaving is not None:
         kept = set(staying)
-        left = [host for host in admitted if host in kept]
-    hosts = ",".join(left) or NOBODY
-    admitted_now = export.allowed_host
-    return () if hosts == admitted_now else (_admit(volume.slot, admitted_now, hosts),)
+        left = [
+            host
+            for host in admitted.split(",")
+            if (host != leaving.host_nqn if leaving.host_nqn else host in kept)
+        ]
+    hosts = ",".join(left)
+    if not hosts and instead:
+        return (AdmitHost(volume.slot, instead, only_fenced=True),)
+    return () if hosts == admitted else (_admit(volume.slot, admitted, hosts or NOBODY),)
 
 
 def plan_admit(

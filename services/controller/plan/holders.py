@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from libs.core.ids import NodeId
 from libs.csikit.capability import BLOCK_ONLY_MODES, SHARED_READ_MODES
 from services.controller.plan.migration import Held, check_migration
 from services.controller.ports import Attachment
@@ -59,3 +60,21 @@ def holders_beside(wanted: Publication, held: Iterable[Attachment]) -> set[str]:
         if claim.node != wanted.node.text
         and (claim.attached or (bool(own) and claim.order < min(own)))
     }
+
+
+def holders_before(node: NodeId | None, held: Iterable[Attachment]) -> list[str]:
+    """Return the nodes that had the volume when this one came for it, the oldest first.
+
+    With no node, which stands for all, there are none.
+    """
+    if node is None:
+        return []
+    held = tuple(held)
+    own = [claim.order for claim in held if claim.node == node.text]
+    others = [claim for claim in held if claim.node != node.text and claim.attached]
+    return by_age(claim for claim in others if not own or claim.order < min(own))
+
+
+def by_age(held: Iterable[Attachment]) -> list[str]:
+    """Return the nodes that have claims, the one that came last at the end."""
+    return list(dict.fromkeys(claim.node for claim in sorted(held, key=lambda c: c.order)))

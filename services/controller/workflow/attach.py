@@ -1,7 +1,7 @@
 """Who may use a volume: publishing, taking back, and what the device is told of it."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from libs.core.errors import InUse, InvalidRequest, NotFound, RdsCsiError, Unsupported
@@ -18,8 +18,14 @@ from services.controller.plan.attach import (
     plan_publish,
     plan_revoke,
     render_hosts,
+    render_instead,
 )
-from services.controller.plan.holders import check_holders, holders_beside
+from services.controller.plan.holders import (
+    by_age,
+    check_holders,
+    holders_before,
+    holders_beside,
+)
 from services.controller.plan.migration import (
     Held,
     MigrationTimedOut,
@@ -82,11 +88,11 @@ class Attacher:
             raise NotFound(f"node {wanted.node} does not exist")
         held = await self._holders(wanted)
         seen = await self._desk.read(managed(wanted.volume).slot)
-        hosts = None
+        hosts, others = None, list[Node]()
         if self._fencing and is_fenced(seen):
-            others = await self._nodes(holders_beside(wanted, held))
+            others = await self._nodes(sorted(holders_beside(wanted, held)))
             hosts = render_hosts([*others, node], self._two_hosts)
-        plan = partial(plan_publish, wanted, hosts)
+        plan = partial(plan_publish, wanted, hosts, beside=[other.host_nqn for other in others])
         steps: list[Step] = []
         disk = found(wanted.volume, await self._desk.converge(plan, seen, made=steps))
         await self._cluster.record(
@@ -114,9 +120,9 @@ class Attacher:
             check_holders(wanted, held, time.time())
         return held
 
-    async def _nodes(self, names: set[str]) -> list[Node]:
+    async def _nodes(self, names: Iterable[str]) -> list[Node]:
         """Return the nodes of these names that there are."""
-        nodes = [await self._cluster.node(name) for name in sorted(names)]
+        nodes = [await self._cluster.node(name) for name in names]
         return [node for node in nodes if node is not None]
 
     async def unpublish(self, volume: VolumeId, node: NodeId | None) -> Fencing:
@@ -158,8 +164,10 @@ class Attacher:
         leaving = await self._leaving(node)
         others = await self._nodes({c.node for c in held if node and c.node != node.text})
         staying = [other.host_nqn for other in others if other.host_nqn]
+        before = await self._nodes(holders_before(node, held))
+        instead = render_instead(before, self._two_hosts)
         steps: list[Step] = []
-        plan = partial(plan_revoke, volume, leaving, staying)
+        plan = partial(plan_revoke, volume, leaving, staying, instead=instead)
         seen = await self._desk.converge(plan, made=steps)
         return fencing_result(seen, steps), seen.disk if seen else None
 
@@ -219,6 +227,6 @@ class Attacher:
         hosts = ""
         if fenced:
             held = await self._cluster.of_volume(volume)
-            nodes = await self._nodes({c.node for c in held if c.attached})
+            nodes = await self._nodes(by_age(c for c in held if c.attached))
             hosts = render_hosts(nodes, self._two_hosts)
         await self._desk.converge(partial(plan_fencing, volume, hosts))

@@ -18,17 +18,15 @@ from services.controller.plan.attach import (
     plan_publish,
     plan_revoke,
     render_hosts,
+    render_instead,
 )
-from services.controller.plan.holders import MIGRATION_NODES, check_holders, holders_beside
 from services.controller.plan.steps import AdmitHost, ExportDisk, Look, Step
-from services.controller.ports import Attachment, Node
+from services.controller.ports import Node
 from tests.unit.controller.values import (
     NAME,
     NOW,
     NQN,
     TERMS,
-    Mode,
-    claim,
     disk,
     publication,
     state,
@@ -143,6 +141,36 @@ def test_a_host_that_stays_beside_one_that_goes_is_not_cut_off() -> None:
     assert step == AdmitHost(SLOT, TWO, only_fenced=True, cut=False)
 
 
+def test_who_has_the_volume_beside_is_not_cut_off_though_it_is_not_let_in() -> None:
+    for beside, cut in (((), True), ((ONE,), False), ((TWO,), True), ((ONE, TWO), False)):
+        (step,) = plan_publish(publication(), TWO, TERMS, fenced(ONE), beside=beside)
+
+        assert step == AdmitHost(SLOT, TWO, only_fenced=True, cut=cut)
+
+
+def test_who_made_room_for_a_host_is_let_in_again_when_that_leaves_and_is_not_cut_off() -> None:
+    again = (AdmitHost(SLOT, ONE, only_fenced=True),)
+
+    for leaving in (B, Node("gone")):
+        assert plan_revoke(VOLUME, leaving, [], TERMS, fenced(TWO), instead=ONE) == again
+
+
+def test_nobody_is_let_in_again_while_a_host_is_left_or_where_all_are_out_already() -> None:
+    both = plan_revoke(VOLUME, B, [], TERMS, fenced(f"{TWO},nqn.c"), instead=ONE)
+
+    assert both == (AdmitHost(SLOT, "nqn.c", only_fenced=True),)
+    for leaving in (B, Node("gone"), None):
+        assert plan_revoke(VOLUME, leaving, [], TERMS, fenced(NOBODY), instead=ONE) == ()
+    assert plan_revoke(VOLUME, B, [], TERMS, state(), instead=ONE) == ()
+
+
+def test_only_where_the_last_host_is_let_in_have_others_made_room_for_it() -> None:
+    assert render_instead([A, B], "last") == TWO
+    assert render_instead([A, Node("silent")], "last") == ONE
+    assert render_instead([Node("silent")], "last") == render_instead([], "last") == ""
+    assert render_instead([A], "list") == render_instead([A], "refuse") == ""
+
+
 # Publishing
 
 
@@ -200,65 +228,3 @@ def test_a_volume_is_fenced_that_the_device_restricts(
     yes: bool,  # noqa: FBT001 (a row of the table)
 ) -> None:
     assert is_fenced(seen) is yes
-
-
-# Who else has it
-
-
-@pytest.mark.parametrize(
-    ("held", "others"),
-    [
-        ([], set()),
-        ([claim("worker-1")], set()),
-        ([claim("worker-2")], {"worker-2"}),
-        ([claim("worker-2", attached=False)], set()),
-        ([claim("worker-2", 1, attached=False), claim("worker-1", 2)], {"worker-2"}),
-        ([claim("worker-2", 3, attached=False), claim("worker-1", 2)], set()),
-        (
-            [
-                claim("worker-2", 3, attached=False),
-                claim("worker-1", 2),
-                claim("worker-1", 4),
-            ],
-            set(),
-        ),
-    ],
-    ids=["nobody", "itself", "attached", "waits alone", "is older", "is younger", "in between"],
-)
-def test_others_have_a_volume_that_are_attached_or_came_first(
-    held: list[Attachment], others: set[str]
-) -> None:
-    assert holders_beside(publication("worker-1"), held) == others
-
-
-def test_of_two_claims_that_wait_the_older_one_goes_first() -> None:
-    older, younger = claim("worker-1", 1, attached=False), claim("worker-2", 2, attached=False)
-
-    check_holders(publication("worker-1"), (older, younger), NOW)
-    with pytest.raises(InUse, match="attached to worker-1 and cannot"):
-        check_holders(publication("worker-2"), (older, younger), NOW)
-
-
-def test_whose_claim_was_granted_waits_for_nobody_who_is_not_attached() -> None:
-    check_holders(
-        publication("worker-1"), (claim("worker-1", 2), claim("worker-2", 1, attached=False)), NOW
-    )
-
-
-def test_of_several_claims_of_a_node_its_oldest_counts() -> None:
-    own = [claim("worker-1", order, attached=False) for order in (3, 1)]
-
-    check_holders(publication("worker-1"), (*own, claim("worker-2", 2, attached=False)), NOW)
-
-
-def test_a_node_without_a_claim_waits_for_whoever_has_one() -> None:
-    with pytest.raises(InUse, match="worker-2"):
-        check_holders(publication("worker-1"), (claim("worker-2", 9, attached=False),), NOW)
-
-
-def test_a_migration_has_two_ends() -> None:
-    wanted = publication("worker-1", Mode.MULTI_NODE_MULTI_WRITER, raw=True)
-
-    assert MIGRATION_NODES == 2
-    with pytest.raises(InUse, match="two ends"):
-        check_holders(wanted, (claim("worker-2"), claim("worker-3"), claim("worker-1")), NOW)
