@@ -232,11 +232,20 @@ def plan_fencing(
 ) -> tuple[Step, ...]:
     """Plan to begin fencing a volume, or with an empty `hosts` to end it.
 
+    One that is fenced already keeps its list: it says what other calls, and other replicas, have
+    decided, and the claims may not tell of that yet.
+
     Raises:
         NotFound: there is no such volume.
+        InUse: the volume is not exported, so that fencing it would look like half of a cut.
     """
     if seen is None:
         return (Look(managed(volume).slot),)
     disk = found(volume, seen)
-    admitted = disk.export.allowed_host if disk.export else ""
-    return () if admitted == hosts else (AdmitHost(volume.slot, hosts),)
+    if disk.is_restricted and disk.export is None:
+        return (ExportDisk(volume.slot),)  # the device stopped between the two halves of a cut
+    if disk.is_restricted == bool(hosts):
+        return ()
+    if disk.export is None:
+        raise InUse(f"volume {volume} is not exported by the device")
+    return (AdmitHost(volume.slot, hosts),)

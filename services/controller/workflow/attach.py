@@ -7,9 +7,10 @@ from functools import partial
 from libs.core.errors import InUse, InvalidRequest, NotFound, RdsCsiError, Unsupported
 from libs.core.ids import NodeId, VolumeId
 from libs.csikit.capability import SHARED_READ_MODES
-from libs.rdsclient.model import FileDisk
+from libs.rdsclient.model import FileDisk, SlotState
 from services.controller.happenings import Attached, Detached, NotAttached, NotDetached
 from services.controller.plan.attach import (
+    NOBODY,
     Fencing,
     fencing_result,
     is_fenced,
@@ -208,7 +209,8 @@ class Attacher:
         """
         volume, changes = wanted.volume, wanted.changes
         slot = managed(volume).slot
-        found(volume, await self._desk.read(slot))
+        seen = await self._desk.read(slot)
+        found(volume, seen)
         if changes.authenticated and not await self._cluster.authenticates(volume):
             # What nodes are told of it is in the volume context, which stays as it was made.
             raise InvalidRequest(
@@ -217,16 +219,16 @@ class Attacher:
                 "a new volume with it"
             )
         if changes.fenced is not None:
-            await self._fence(volume, fenced=changes.fenced)
+            await self._fence(volume, seen, fenced=changes.fenced)
         if changes.authenticated is not None:
             await self._desk.device.ensure_password(slot, wanted.password)
         if changes.reconnect:
             await self._cluster.keep_parameters(volume, changes.reconnect)
 
-    async def _fence(self, volume: VolumeId, *, fenced: bool) -> None:
-        hosts = ""
-        if fenced:
+    async def _fence(self, volume: VolumeId, seen: SlotState, *, fenced: bool) -> None:
+        hosts = NOBODY if fenced else ""
+        if fenced and not is_fenced(seen):
             held = await self._cluster.of_volume(volume)
             nodes = await self._nodes(by_age(c for c in held if c.attached))
             hosts = render_hosts(nodes, self._two_hosts)
-        await self._desk.converge(partial(plan_fencing, volume, hosts))
+        await self._desk.converge(partial(plan_fencing, volume, hosts), seen)

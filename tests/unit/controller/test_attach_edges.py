@@ -194,11 +194,27 @@ def test_fencing_begins_and_ends_only_for_a_volume_that_is_there() -> None:
     assert plan_fencing(VOLUME, NOBODY, TERMS, None) == (Look(SLOT),)
     assert plan_fencing(VOLUME, NOBODY, TERMS, fenced(NOBODY)) == ()
     assert plan_fencing(VOLUME, "", TERMS, HALF_DELETED) == ()
-    assert plan_fencing(VOLUME, NOBODY, TERMS, HALF_DELETED) == (AdmitHost(SLOT, NOBODY),)
     with pytest.raises(NotFound):
         plan_fencing(VOLUME, NOBODY, TERMS, state())
     with pytest.raises(NotFound):
         plan_fencing(FOREIGN, NOBODY, TERMS, None)
+
+
+def test_who_is_let_in_to_a_fenced_volume_stays_so_when_it_is_to_be_fenced_once_more() -> None:
+    for admitted in (NOBODY, ONE, f"{ONE},{TWO}"):
+        for hosts in (NOBODY, TWO):
+            assert plan_fencing(VOLUME, hosts, TERMS, fenced(admitted)) == ()
+    assert plan_fencing(VOLUME, "", TERMS, fenced(ONE)) == (AdmitHost(SLOT, ""),)
+
+
+def test_a_broken_cut_is_ended_before_fencing_ends_or_is_left_as_it_is() -> None:
+    for hosts in ("", NOBODY, ONE):
+        assert plan_fencing(VOLUME, hosts, TERMS, CUT_IN_HALF) == (ExportDisk(SLOT),)
+
+
+def test_fencing_does_not_begin_for_a_volume_that_is_not_exported() -> None:
+    with pytest.raises(InUse, match="not exported"):
+        plan_fencing(VOLUME, NOBODY, TERMS, HALF_DELETED)
 
 
 @pytest.mark.parametrize(
