@@ -1,13 +1,14 @@
 """Letting go of a device: only when nothing needs it, and after everything was written."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 import structlog
 
 from libs.core.ids import Nqn, VolumeId
 from libs.nvmeof.blockdev import flush, is_claimed
-from libs.nvmeof.errors import DeviceInUse, NoDevice
+from libs.nvmeof.errors import DeviceInUse, NoDevice, NotManaged
 from libs.nvmeof.model import BlockDevice, Connection, LinkState
 from libs.nvmeof.mountinfo import Mount
 from libs.nvmeof.usage_holders import list_holders
@@ -23,7 +24,7 @@ _LOOKS, _LOOK_AGAIN = 4, 0.5
 
 
 async def release_device(desk: Desk, volume: VolumeId, record: Record | None) -> None:
-    """Disconnect a volume's subsystem, if it is connected.
+    """Disconnect a volume's subsystem, if it is connected or may yet be.
 
     Without a record, a connection is the volume's when its NQN ends with the volume's slot.
 
@@ -33,6 +34,8 @@ async def release_device(desk: Desk, volume: VolumeId, record: Record | None) ->
     """
     if record is not None:
         found = await desk.fabrics.find(record.use.nqn)
+        if found is None:
+            await _end_late_connect(desk, record.use.nqn)
         connections = [found] if found else []
     else:
         suffix = f":{volume.slot.text}"
@@ -83,6 +86,17 @@ async def disconnect(desk: Desk, connection: Connection, paths: Sequence[str] = 
             # written is still in memory, though no process shows it any more.
             await _flush(desk, device)
     await desk.fabrics.ensure_disconnected(_nqn(connection))
+
+
+async def _end_late_connect(desk: Desk, nqn: Nqn) -> None:
+    """Have a connect that the kernel is still at come to nothing; until it has, nobody sees it.
+
+    Raises:
+        HostHangs: the kernel is still at it.
+    """
+    # What is not managed any more was not connected since the plugin was started.
+    with contextlib.suppress(NotManaged):
+        await desk.fabrics.ensure_disconnected(nqn)
 
 
 async def find_needs(desk: Desk, device: BlockDevice, paths: Sequence[str] = ()) -> Sequence[str]:
