@@ -6,7 +6,24 @@ from uuid import UUID
 
 from libs.core.ids import Nqn, VolumeId
 from libs.csikit.capability import Mode
-from libs.nvmeof.model import Target
+from libs.nvmeof.model import FOR_EVER, Target
+
+_OTHERWISE: dict[str, Any] = {
+    "ctrl_loss": FOR_EVER,
+    "reconnect_delay": 5,
+    "keep_alive": 0,
+    "mkfs_options": [],
+    "size": None,
+    "authenticated": False,
+    "begun": None,
+    "boot": "",
+    "attachment": "",
+    "is_marked": False,
+}
+"""What a written record may lack, and what counts then.
+
+A field that is new belongs here: otherwise no record could be read after the plugin was exchanged.
+"""
 
 READER_MODES = frozenset({Mode.SINGLE_NODE_READER_ONLY, Mode.MULTI_NODE_READER_ONLY})
 
@@ -148,11 +165,12 @@ class Record:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
-        """Read a record.
+        """Read a record, which an older or a newer plugin may have written.
 
         Raises:
             KeyError, TypeError, ValueError, InvalidRequest: it is not one.
         """
+        values = {**_OTHERWISE, **values}
         target = Target(
             nqn=Nqn.parse(_text(values["nqn"])),
             address=_text(values["address"]),

@@ -59,7 +59,8 @@ class Volumes:
         self._check_place(use.volume, use.staging)
         held = await self._attachment(use.volume)
         known = await self._still_true(use, held)
-        began_bare = known is None or not (known.publications or await self._is_there(known.use))
+        # Without a record there may be a mount, too: another plugin's, or that of a lost record.
+        began_bare = not ((known and known.publications) or await self._is_there(use))
         if secret is not None:
             self._desk.secrets[use.volume] = secret
         record = replace(
@@ -153,6 +154,8 @@ class Volumes:
         fresh = record.at(wanted.path) is None
         if (await self._desk.mounter.read_table()).at(wanted.path) is None:
             await asyncio.to_thread(prepare, Path(wanted.path), record.use)
+        else:
+            fresh = False  # a pod may have what is mounted there, whatever the record says
         record = record.with_publication(wanted)
         await self._desk.records.put(record)
         try:

@@ -186,6 +186,36 @@ def test_a_record_is_written_as_the_next_release_will_read_it() -> None:
     assert Record.from_json(WRITTEN) == WHOLE
 
 
+NEEDED = {
+    *("volume", "nqn", "address", "port", "staging", "fs_type", "options", "mode", "publications"),
+}
+"""Without these nobody could say what is there. A field that is new must not be one of them."""
+
+
+@pytest.mark.parametrize("key", sorted(NEEDED))
+def test_what_says_where_a_volume_is_and_how_must_be_in_its_record(key: str) -> None:
+    with pytest.raises(KeyError):
+        Record.from_json({name: value for name, value in WRITTEN.items() if name != key})
+
+
+def test_a_record_of_an_older_plugin_is_read_with_what_goes_without_saying() -> None:
+    use = replace(
+        WHOLE.use,
+        target=Target(NQN, "192.0.2.1", 4421),
+        mkfs_options=(),
+        size=None,
+        authenticated=False,
+    )
+
+    assert Record.from_json({key: WRITTEN[key] for key in NEEDED}) == Record(
+        use, publications=WHOLE.publications
+    )
+
+
+def test_a_record_of_a_newer_plugin_is_read_without_what_nobody_knows_here() -> None:
+    assert Record.from_json({**WRITTEN, "colour": "blue"}) == WHOLE
+
+
 @pytest.mark.parametrize(
     ("key", "wrong"),
     [
