@@ -38,6 +38,9 @@ _AGAIN_SECONDS = 5.0
 _PATIENCE_SECONDS = 3.0
 """How long a look waits for the actions of the one before; those that take longer go on."""
 
+_HURRIED = frozenset({Trigger.START, Trigger.RECONNECT})
+"""For these, what failed is tried again at once: what it failed for may be over."""
+
 _ILL = frozenset({PassResult.FAILED, PassResult.STOPPED})
 """Results that the log warns of."""
 
@@ -102,7 +105,7 @@ class Passes:
         async with self._lock:
             record = self._begin(trigger, began)
             record.is_full = survey is not None
-            if trigger is Trigger.RECONNECT:
+            if trigger in _HURRIED:
                 self._parts.backoff.hurry(began)
             try:
                 if survey is not None and self._acted_at >= began:

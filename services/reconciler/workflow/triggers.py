@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.reconciler.ports import Clock, DeviceLink
 from services.reconciler.workflow.records import Trigger
+
+_RANKS = {Trigger.START: 3, Trigger.RECONNECT: 2, Trigger.REQUEST: 1}
+"""What asks for more than a quick look at the cluster; a pass for the higher one does for both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,10 @@ class Cause:
 
 
 class Triggers:
-    """Keeps what has happened since the last pass. Several at once are one pass."""
+    """Keeps what has happened since the last pass.
+
+    Several at once are one pass, which is for the one that asks for most; of equals, the first.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -31,8 +37,11 @@ class Triggers:
 
     def put(self, trigger: Trigger) -> None:
         """Have a pass run soon."""
-        if self._cause is None:
+        cause = self._cause
+        if cause is None:
             self._cause = Cause(trigger, self._clock.now())
+        elif _RANKS.get(trigger, 0) > _RANKS.get(cause.trigger, 0):
+            self._cause = replace(cause, trigger=trigger)
         self._happened.set()
 
     def begin(self, trigger: Trigger) -> None:

@@ -143,6 +143,38 @@ async def test_a_device_that_reconnects_is_listed_anew(world: World) -> None:
     assert world.controller.calls == []
 
 
+async def test_a_device_that_reconnects_while_an_event_waits_is_listed_anew(world: World) -> None:
+    (name,) = await world.attached_volumes("a", 1)
+    world.controller.hanging = {name}
+    async with world.replica() as replica:
+        await eventually(lambda: has_begun(replica.status()))
+        before = world.controller.inventories
+
+        await world.delete_node("a")
+        await until(lambda: bool(world.controller.calls), "a pass waits for what hangs")
+        await world.node("b", ready=False)
+        await eventually(lambda: has_event(replica.status()), "the next pass waits")
+        await world.controller.reconnect()
+        await until(lambda: world.controller.inventories > before)
+
+
+async def test_what_backs_off_is_tried_when_a_device_reconnects_while_an_event_waits(
+    world: World,
+) -> None:
+    failing, hanging = await world.attached_volumes("a", 1, 2)
+    world.controller.failing, world.controller.hanging = {failing}, {hanging}
+    async with world.replica(backoff_first=3600.0, backoff_longest=3600.0) as replica:
+        await eventually(lambda: has_begun(replica.status()))
+
+        await world.delete_node("a")
+        await until(lambda: len(world.controller.calls) == 2, "a pass waits for what hangs")
+        await world.node("b", ready=False)
+        await eventually(lambda: has_event(replica.status()), "the next pass waits")
+        world.controller.failing = set()
+        await world.controller.reconnect()
+        await until(lambda: world.attached == {(hanging, "a")})
+
+
 async def test_snapshots_are_left_alone_until_their_kind_is_listed(world: World) -> None:
     world.api.refusals = {"GET /apis/snapshot.storage.k8s.io": 500}
     world.controller.volumes += [volume(1)]
@@ -190,6 +222,11 @@ async def has_begun(asked: Awaitable[api.GetStatusResponse]) -> bool:
     """Whether both passes of a new leader are over: the quick one, and the full one."""
     last = (await asked).last_pass
     return last is not None and last.number >= 2
+
+
+async def has_event(asked: Awaitable[api.GetStatusResponse]) -> bool:
+    """Whether something has happened that no pass has been run for yet."""
+    return any(queue.name == "events" and queue.length for queue in (await asked).queues)
 
 
 async def has_passed(asked: Awaitable[api.GetStatusResponse], trigger: api.Trigger) -> bool:

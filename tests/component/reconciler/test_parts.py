@@ -27,7 +27,7 @@ from services.reconciler.model import Node, Ready
 from services.reconciler.ports import DeviceLink
 from services.reconciler.workflow.backoff import Backoff
 from services.reconciler.workflow.records import Trigger
-from services.reconciler.workflow.triggers import Reconnects, Triggers
+from services.reconciler.workflow.triggers import Cause, Reconnects, Triggers
 from tests.component.reconciler.rig import DRIVER, FINALIZER, NAMESPACE, Cluster, volume
 from tests.fakes.apiserver import ATTACHMENTS, running_api
 
@@ -146,6 +146,19 @@ async def test_several_events_are_one_pass_which_is_for_the_first() -> None:
     assert cause is not None
     assert cause.trigger is Trigger.NODE
     assert nothing is None
+
+
+@pytest.mark.parametrize("trigger", [Trigger.START, Trigger.RECONNECT, Trigger.REQUEST])
+async def test_what_asks_for_more_is_not_lost_behind_an_event_that_waits(trigger: Trigger) -> None:
+    triggers = Triggers(SteadyClock())
+    triggers.put(Trigger.NODE)
+    since = triggers.waiting and triggers.waiting.since
+    triggers.put(trigger)
+    triggers.put(Trigger.ATTACHMENT)
+
+    cause = await triggers.take(None)
+
+    assert cause == Cause(trigger, since or 0.0)
 
 
 # Changes of VolumeAttachments
