@@ -41,11 +41,17 @@ _OPEN = (Busy, OutcomeUnknown, Unreachable)
 
 
 class _Made:
-    """Takes note of the steps that are sent, and of copies whose claims are to be looked at."""
+    """Takes note of the steps that are sent, and of copies whose claims are to be looked at.
+
+    Attributes:
+        waiting: nodes of which it is not known whether they were given the source before the copy
+            was begun, as of the last look.
+    """
 
     def __init__(self, unchecked: set[str], steps: list[Step]) -> None:
         self._unchecked = unchecked
         self._steps = steps
+        self.waiting: list[str] = []
 
     def append(self, step: Step) -> None:
         """Take note of a step that is about to be sent."""
@@ -142,27 +148,41 @@ class Volumes:
 
         Whoever publishes looks at the device after its claim is made, and sees the copy; whoever
         copies looks at the claims after the copy is on the device. So one of the two sees the
-        other, whichever replica it is in. One look is enough, and it comes before the copy is given
-        out: a later claim is not granted before the copy is complete.
+        other, whichever replica it is in. One look by whoever began the copy is enough, and it
+        comes before the copy is given out: a later claim is not granted before it is complete.
         """
 
         async def watch(seen: SlotState) -> None:
+            made.waiting = []
             for copy in copies_in(seen.files):
                 path = copy.image.path
                 unseen = not copy.is_complete and path.text not in self._checked
                 if copy.image.layout is Layout.FILE and (unseen or path.text in self._unchecked):
-                    await self._check_untorn(source, seen.slot, path)
+                    made.waiting += await self._check_untorn(source, seen.slot, path)
                     self._unchecked.discard(path.text)
-                    self._checked.add(path.text)
+                    if not made.waiting:
+                        self._checked.add(path.text)
                 if copy.is_complete:
                     self._checked.discard(path.text)
 
         return await self._desk.converge(plan, seen, watch, made)
 
-    async def _check_untorn(self, source: VolumeId, slot: Slot, path: DevicePath) -> None:
+    async def _check_untorn(self, source: VolumeId, slot: Slot, path: DevicePath) -> list[str]:
+        """Take a copy back that a node may write into; return the nodes of which that is not known.
+
+        A copy that this process began was not given out yet, so any claim counts. Another one may
+        have been: by a process that has ended, or in another replica. It is taken back only where a
+        claim has been granted while it is incomplete, which proves that nobody looked in time. One
+        that is pending was most likely refused because of the copy. If not, external-attacher
+        records it in a moment, and nobody writes before that. How old claim and copy are would tell
+        the two apart only if the clocks of this machine, of the one that began the copy, and of the
+        API server were the same.
+        """
         if self._site.settings.copy_attached:
-            return
-        nodes = sorted({c.node for c in await self._held(source) if not c.read_only})
+            return []
+        held = [claim for claim in await self._held(source) if not claim.read_only]
+        begun_here = path.text in self._unchecked
+        nodes = sorted({claim.node for claim in held if begun_here or claim.attached})
         if nodes:
             await self._desk.converge(partial(plan_take_back, slot, path))
             self._unchecked.discard(path.text)
@@ -170,6 +190,7 @@ class Volumes:
                 f"volume {source} was attached to {', '.join(nodes)} while a copy of it was begun; "
                 "the copy was taken back"
             )
+        return sorted({claim.node for claim in held})
 
     async def _read_both(self, one: Slot, other: Slot) -> tuple[SlotState, SlotState]:
         """Read two slots at once; on a quiet device that is one round trip."""
@@ -220,11 +241,22 @@ class Volumes:
     # Snapshots
 
     async def take_snapshot(self, wanted: NewSnapshot) -> Snapshot:
-        """Take a snapshot; it may become ready later."""
+        """Take a snapshot; it may become ready later.
+
+        Raises:
+            Busy: it is being made, and may yet have to be taken back.
+        """
         original, seen = await self._read_both(wanted.volume.slot, wanted.snapshot.slot)
         held = await self._held(wanted.volume)
         plan = partial(plan_snapshot, wanted, From(original, held))
-        seen_last = await self._copy(plan, wanted.volume, seen, _Made(self._unchecked, []))
+        made = _Made(self._unchecked, [])
+        seen_last = await self._copy(plan, wanted.volume, seen, made)
+        if made.waiting:
+            raise Busy(
+                f"snapshot {wanted.snapshot} is being made; {', '.join(made.waiting)} waits for "
+                f"volume {wanted.volume}, and whether it got it before the copy was begun shows "
+                "when it is attached, or when the copy is complete"
+            )
         return found_snapshot(wanted.snapshot, seen_last)
 
     async def delete_snapshot(self, snapshot: SnapshotId) -> None:

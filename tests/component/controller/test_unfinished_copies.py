@@ -1,0 +1,123 @@
+"""Copies that outlive the controller that began them, and claims that are made meanwhile."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from libs.core.errors import Busy, InUse
+from libs.core.ids import NodeId, VolumeId
+from libs.core.secret import Secret
+from libs.mockrds.device import Device
+from libs.mockrds.files import Pool
+from libs.mockrds.testing import PASSWORD, RunningDevice, running_device
+from libs.rdsclient.client import open_rds
+from libs.rdsclient.config import RdsConfig
+from protos.gen.csi import v1 as csi
+from services.controller.adapters.memory import MemoryCluster
+from services.controller.ports import Attachment
+from services.controller.requests.snapshots import parse_snapshot
+from services.controller.requests.volumes import parse_create
+from services.controller.workflow.converge import Desk
+from services.controller.workflow.volumes import Volumes
+from tests.component.controller.rig import GIB, NAME
+from tests.component.controller.test_snapshots import OTHER, from_volume
+from tests.unit.controller.values import SITES, claim, create_request
+
+WANTED = parse_snapshot(csi.CreateSnapshotRequest(name="s", source_volume_id=NAME))
+CLONE = parse_create(create_request(OTHER, source=from_volume()), SITES)[1]
+
+
+class Claims(MemoryCluster):
+    """A cluster that has these claims to every volume, whatever was published."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: tuple[Attachment, ...] = ()
+
+    async def of_volume(
+        self,
+        volume: VolumeId,  # noqa: ARG002 (there is one)
+        asking: NodeId | None = None,  # noqa: ARG002 (nothing else is known)
+    ) -> tuple[Attachment, ...]:
+        return self.held
+
+
+@contextlib.asynccontextmanager
+async def open_replicas() -> AsyncIterator[tuple[RunningDevice, Claims, Callable[[], Volumes]]]:
+    """Open a device with a volume that is copied slowly, and what starts controllers for it."""
+    async with running_device(Device([Pool("raid10", 100 * GIB)])) as device:
+        config = RdsConfig(
+            device.host, device.port, host_key=device.host_key, password=Secret(PASSWORD)
+        )
+        async with open_rds(config) as rds:
+            cluster = Claims()
+
+            def start() -> Volumes:
+                return Volumes(Desk(rds, SITES.default), cluster, SITES.default)
+
+            await start().create(parse_create(create_request(), SITES)[1])
+            device.state.slow_copies = True
+            yield device, cluster, start
+
+
+@pytest.mark.parametrize("since", [-3 * 3600.0, 3 * 3600.0])
+async def test_a_snapshot_that_was_given_out_outlives_the_controller_while_a_pod_waits(
+    since: float,
+) -> None:
+    async with open_replicas() as (device, cluster, start):
+        first = await start().take_snapshot(WANTED)
+        files = list(device.state.files)
+        cluster.held = (claim("worker-1", attached=False, since=first.made + since),)
+        two = start()
+
+        for _ in range(2):
+            with pytest.raises(Busy, match="worker-1 waits for volume"):
+                await two.take_snapshot(WANTED)
+        device.state.finish_copies()
+        last = await two.take_snapshot(WANTED)
+
+        assert (first.ready, last.ready) == (False, True)
+        assert first.made == last.made
+        assert list(device.state.files) == files
+
+
+async def test_a_snapshot_that_nobody_waits_for_is_told_of_while_it_is_made() -> None:
+    async with open_replicas() as (_, cluster, start):
+        first = await start().take_snapshot(WANTED)
+        two = start()
+        cluster.held = (claim("reader", read_only=True),)
+        second = await two.take_snapshot(WANTED)
+        cluster.held = (claim("worker-1", attached=False),)
+
+        assert first == second == await two.take_snapshot(WANTED)
+
+
+async def test_a_copy_whose_volume_turns_out_to_be_attached_is_taken_back() -> None:
+    async with open_replicas() as (device, cluster, start):
+        await start().take_snapshot(WANTED)
+        cluster.held = (claim("worker-1", attached=False),)
+        two = start()
+        with pytest.raises(Busy):
+            await two.take_snapshot(WANTED)
+        cluster.held = (claim("worker-1"),)
+
+        with pytest.raises(InUse, match="attached to worker-1 while a copy of it was begun"):
+            await two.take_snapshot(WANTED)
+
+        assert len(device.state.files) == 1
+
+
+async def test_a_clone_goes_on_after_a_restart_while_a_pod_waits_for_its_source() -> None:
+    async with open_replicas() as (device, cluster, start):
+        with pytest.raises(Busy):
+            await start().create(CLONE)
+        cluster.held = (claim("worker-1", attached=False),)
+        two = start()
+
+        with pytest.raises(Busy, match="is being copied from volume"):
+            await two.create(CLONE)
+        device.state.finish_copies()
+        await two.create(CLONE)
+
+        assert device.slots == [OTHER, NAME]
