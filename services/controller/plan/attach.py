@@ -1,6 +1,7 @@
 """Which node the device lets use a volume, and which not. Pure."""
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from enum import Enum
 
 from libs.core.errors import InUse, Unsupported
@@ -131,47 +132,74 @@ def _admit(slot: Slot, admitted: str, hosts: str, beside: Iterable[str] = ()) ->
     return AdmitHost(slot, hosts, only_fenced=True, cut=nobody_stays)
 
 
-def plan_revoke(  # noqa: PLR0913 (the last is for migrations only)
+def plan_whole(
     volume: VolumeId,
-    leaving: Node | None,
-    staying: Iterable[str],
     terms: Terms,  # noqa: ARG001 (every plan has them)
+    seen: SlotState | None,
+) -> tuple[Step, ...]:
+    """Plan to look at a volume, and to end a cut that the device broke off: then it has a list."""
+    if not volume.is_managed:
+        return ()
+    if seen is None:
+        return (Look(volume.slot),)
+    if seen.disk is not None and seen.disk.export is None and seen.disk.is_restricted:
+        return (ExportDisk(volume.slot),)  # the device stopped between the two halves of a cut
+    return ()
+
+
+def hosts_leaving(
+    leaving: Node | None, staying: Iterable[str], seen: SlotState | None
+) -> frozenset[str] | None:
+    """Return the hosts that a node may be on a volume's list as; None for all.
+
+    That is its host NQN. Where that is not known, or not on the list, it may have been let in under
+    another: then it is any host but those of who stays.
+
+    Args:
+        leaving: the node; None for all.
+        staying: the host NQNs of all others that have, or wait for, the volume. They have to be
+            read after `seen`: whoever is on that list had a claim before, and is not mistaken.
+        seen: the volume.
+    """
+    if leaving is None:
+        return None
+    listed = set(_admitted(seen).split(","))
+    if leaving.host_nqn in listed:
+        return frozenset([leaving.host_nqn])
+    return frozenset(listed - set(staying) | {leaving.host_nqn})
+
+
+def _admitted(seen: SlotState | None) -> str:
+    export = seen.disk.export if seen and seen.disk else None
+    return export.allowed_host if export else ""
+
+
+def plan_revoke(
+    volume: VolumeId,
+    out: AbstractSet[str] | None,
+    terms: Terms,
     seen: SlotState | None,
     *,
     instead: str = "",
 ) -> tuple[Step, ...]:
-    """Plan to shut a node out of a fenced volume; one that is gone needs nothing.
+    """Plan to shut hosts out of a fenced volume; one that is gone needs nothing.
 
     Whoever else is admitted now stays so: what other calls have decided meanwhile is not undone.
 
     Args:
         volume: the volume.
-        leaving: the node; None for all.
-        staying: the host NQNs of the other holders, for when the leaving one's is not known.
+        out: the hosts; None for all.
         terms: what the plan is made under.
         seen: the volume, as it was last seen.
         instead: whom to let in again where nobody is left: who had to make room for the leaving one
             and has the volume, and so a connection, that must not be cut off.
     """
-    if not volume.is_managed:
-        return ()
-    if seen is None:
-        return (Look(volume.slot),)
-    disk = seen.disk
-    if disk is not None and disk.export is None and disk.is_restricted:
-        return (ExportDisk(volume.slot),)  # the device stopped between the two halves of a cut
-    admitted = disk.export.allowed_host if disk and disk.export else ""
+    if first := plan_whole(volume, terms, seen):
+        return first
+    admitted = _admitted(seen) if volume.is_managed else ""
     if admitted in {"", NOBODY}:
         return ()
-    left: list[str] = []
-    if leaving is not None:
-        kept = set(staying)
-        left = [
-            host
-            for host in admitted.split(",")
-            if (host != leaving.host_nqn if leaving.host_nqn else host in kept)
-        ]
-    hosts = ",".join(left)
+    hosts = ",".join(host for host in admitted.split(",") if out is not None and host not in out)
     if not hosts and instead:
         return (AdmitHost(volume.slot, instead, only_fenced=True),)
     return () if hosts == admitted else (_admit(volume.slot, admitted, hosts or NOBODY),)

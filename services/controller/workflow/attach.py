@@ -13,11 +13,13 @@ from services.controller.plan.attach import (
     NOBODY,
     Fencing,
     fencing_result,
+    hosts_leaving,
     is_fenced,
     plan_admit,
     plan_fencing,
     plan_publish,
     plan_revoke,
+    plan_whole,
     render_hosts,
     render_instead,
 )
@@ -161,15 +163,17 @@ class Attacher:
         """
         if not self._fencing:
             return Fencing.OFF, None
+        steps: list[Step] = []
+        seen = await self._desk.converge(partial(plan_whole, volume), made=steps)
+        # Only now, so that all who are on the list have their claims among these.
         held = await self._cluster.of_volume(volume)
         leaving = await self._leaving(node)
         others = await self._nodes({c.node for c in held if node and c.node != node.text})
         staying = [other.host_nqn for other in others if other.host_nqn]
         before = await self._nodes(holders_before(node, held))
         instead = render_instead(before, self._two_hosts)
-        steps: list[Step] = []
-        plan = partial(plan_revoke, volume, leaving, staying, instead=instead)
-        seen = await self._desk.converge(plan, made=steps)
+        plan = partial(plan_revoke, volume, hosts_leaving(leaving, staying, seen), instead=instead)
+        seen = await self._desk.converge(plan, seen, made=steps)
         return fencing_result(seen, steps), seen.disk if seen else None
 
     async def let_in(self, volume: VolumeId, node: NodeId) -> tuple[Fencing, FileDisk]:

@@ -1,12 +1,27 @@
 """Fencing of a volume while it is in use: migrations, and what a modification makes of it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from grpclib.const import Status
 
-from services.controller.plan.attach import NOBODY
-from tests.component.controller.rig import Rig, error_of, open_rig
+from libs.core.ids import NodeId, VolumeId
+from libs.core.secret import Secret
+from libs.mockrds.device import Device
+from libs.mockrds.files import Pool
+from libs.mockrds.testing import PASSWORD, RunningDevice, running_device
+from libs.rdsclient.client import open_rds
+from libs.rdsclient.config import RdsConfig
+from services.controller.adapters.memory import MemoryCluster
+from services.controller.plan.attach import NOBODY, Fencing
+from services.controller.ports import Attachment
+from services.controller.requests.volumes import parse_create
+from services.controller.sites import Site, Sites
+from services.controller.workflow.attach import Attacher
+from services.controller.workflow.converge import Desk
+from services.controller.workflow.volumes import Volumes
+from tests.component.controller.rig import GIB, NAME, Rig, error_of, open_rig
 from tests.component.controller.test_attach import (
     FENCED,
     HOSTS,
@@ -16,6 +31,7 @@ from tests.component.controller.test_attach import (
     modify,
 )
 from tests.component.controller.test_in_cluster import open_in_cluster
+from tests.unit.controller.values import SETTINGS, create_request
 
 LAST = {"fencing_two_hosts": "last", **NODES}
 
@@ -126,3 +142,71 @@ async def test_a_node_that_another_replica_has_just_let_in_stays_so_when_a_volum
         await modify(there.rig, {**FENCED, "ctrlLossTmo": "600"})
 
         assert admitted(there.rig) == HOSTS["b"]
+
+
+# Who goes under another name, and who comes meanwhile
+
+
+async def test_a_node_whose_host_nqn_has_changed_is_shut_out_when_it_leaves(tmp_path: Path) -> None:
+    async with open_rig(tmp_path, **NODES) as rig:
+        await rig.create(parameters=FENCED)
+        await rig.publish("a")
+        (disk,) = rig.device.state.disks
+        disk.properties["nvme-tcp-server-allow-host-name"] = "nqn.2014-08.org.nvmexpress:uuid:old"
+
+        await rig.unpublish("a")
+
+        assert (admitted(rig), cuts(rig)) == (NOBODY, 1)
+
+
+async def test_a_node_that_waits_for_the_volume_is_not_taken_for_the_one_that_leaves(
+    tmp_path: Path,
+) -> None:
+    async with open_in_cluster(tmp_path, fencing=True) as there:
+        await there.rig.delete()
+        await there.rig.create(parameters=FENCED)
+        await there.claim("b")  # another replica has let it in, and it is not marked as attached
+        (disk,) = there.rig.device.state.disks
+        disk.properties["nvme-tcp-server-allow-host-name"] = HOSTS["b"]
+        before = cuts(there.rig)
+
+        await there.rig.unpublish("a")
+
+        assert (admitted(there.rig), cuts(there.rig)) == (HOSTS["b"], before)
+
+
+class OtherReplica(MemoryCluster):
+    """A cluster in which another replica lets a node in as soon as the claims have been told."""
+
+    def __init__(self, device: RunningDevice) -> None:
+        super().__init__(HOSTS)
+        self._device = device
+
+    async def of_volume(
+        self, volume: VolumeId, asking: NodeId | None = None
+    ) -> tuple[Attachment, ...]:
+        held = await super().of_volume(volume, asking)
+        (disk,) = self._device.state.disks
+        disk.properties["nvme-tcp-server-allow-host-name"] = HOSTS["b"]
+        return held
+
+
+async def test_a_node_that_is_let_in_after_the_claims_were_read_is_not_taken_for_it_either() -> (
+    None
+):
+    async with running_device(Device([Pool("raid10", 100 * GIB)])) as device:
+        config = RdsConfig(
+            device.host, device.port, host_key=device.host_key, password=Secret(PASSWORD)
+        )
+        site = Site(replace(SETTINGS, fencing=True))
+        async with open_rds(config) as rds:
+            desk, cluster = Desk(rds, site), MemoryCluster(HOSTS)
+            _, wanted = parse_create(create_request(parameters=FENCED), Sites([site]))
+            await Volumes(desk, cluster, site).create(wanted)
+            attacher = Attacher(desk, OtherReplica(device), site)
+
+            done = await attacher.unpublish(VolumeId.parse(NAME), NodeId.parse("a"))
+
+            (disk,) = device.state.disks
+            assert done is Fencing.ALREADY
+            assert disk.properties["nvme-tcp-server-allow-host-name"] == HOSTS["b"]

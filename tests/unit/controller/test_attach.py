@@ -27,6 +27,7 @@ from tests.unit.controller.values import (
     claim,
     disk,
     publication,
+    revoke,
     state,
 )
 
@@ -156,12 +157,12 @@ def test_a_node_is_shut_out_and_who_else_is_admitted_stays_so() -> None:
     def admits(host: str) -> tuple[AdmitHost]:
         return (AdmitHost(SLOT, host, only_fenced=True, cut=host == NOBODY),)
 
-    assert plan_revoke(VOLUME, a, [], TERMS, None) == (Look(SLOT),)
-    assert plan_revoke(VOLUME, a, [], TERMS, fenced(ONE)) == admits(NOBODY)
-    assert plan_revoke(VOLUME, a, [], TERMS, both) == admits(TWO)
-    assert plan_revoke(VOLUME, Node("gone"), [TWO], TERMS, both) == admits(TWO)
-    assert plan_revoke(VOLUME, Node("gone"), [], TERMS, both) == admits(NOBODY)
-    assert plan_revoke(VOLUME, None, [TWO], TERMS, both) == admits(NOBODY)
+    assert revoke(a, [], None) == (Look(SLOT),)
+    assert revoke(a, [], fenced(ONE)) == admits(NOBODY)
+    assert revoke(a, [], both) == admits(TWO)
+    assert revoke(Node("gone"), [TWO], both) == admits(TWO)
+    assert revoke(Node("gone"), [], both) == admits(NOBODY)
+    assert revoke(None, [TWO], both) == admits(NOBODY)
 
 
 def test_a_node_that_never_let_go_is_cut_off_when_another_one_gets_the_volume() -> None:
@@ -176,7 +177,7 @@ def test_a_node_that_never_let_go_is_cut_off_when_another_one_gets_the_volume() 
 def test_a_cut_that_the_device_broke_off_is_finished() -> None:
     broken = state(replace(disk(exported=False), is_restricted=True))
 
-    assert plan_revoke(VOLUME, None, [], TERMS, broken) == (ExportDisk(SLOT),)
+    assert revoke(None, [], broken) == (ExportDisk(SLOT),)
     assert plan_publish(publication(), ONE, TERMS, broken) == (ExportDisk(SLOT),)
     with pytest.raises(InUse, match="not exported"):
         plan_publish(publication(), None, TERMS, broken)
@@ -186,8 +187,9 @@ def test_there_is_nothing_to_shut_a_node_out_of_where_nothing_is_fenced() -> Non
     a = Node("a", ONE)
 
     for seen in (fenced(NOBODY), fenced(TWO), state(disk()), state()):
-        assert plan_revoke(VOLUME, a, [], TERMS, seen) == ()
-    assert plan_revoke(VolumeId.parse("raid10"), a, [], TERMS, None) == ()
+        assert revoke(a, [TWO], seen) == ()
+    for strange in (None, fenced(ONE)):
+        assert plan_revoke(VolumeId.parse("raid10"), frozenset([ONE]), TERMS, strange) == ()
 
 
 @pytest.mark.parametrize(("mode", "admitted"), [("list", f"{ONE},{TWO}"), ("last", TWO)])

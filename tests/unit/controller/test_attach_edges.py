@@ -12,11 +12,13 @@ from services.controller.plan.attach import (
     NOBODY,
     Fencing,
     fencing_result,
+    hosts_leaving,
     is_fenced,
     plan_admit,
     plan_fencing,
     plan_publish,
     plan_revoke,
+    plan_whole,
     render_hosts,
     render_instead,
 )
@@ -29,6 +31,7 @@ from tests.unit.controller.values import (
     TERMS,
     disk,
     publication,
+    revoke,
     state,
 )
 
@@ -110,22 +113,55 @@ def test_the_mark_of_a_fenced_volume_never_changes_as_devices_have_it_noted() ->
 
 
 def test_of_three_hosts_two_stay() -> None:
-    assert plan_revoke(VOLUME, A, [], TERMS, fenced(f"{ONE},{TWO},nqn.c")) == (
+    assert revoke(A, [], fenced(f"{ONE},{TWO},nqn.c")) == (
         AdmitHost(SLOT, f"{TWO},nqn.c", only_fenced=True),
     )
 
 
+def test_a_node_that_was_let_in_under_another_name_than_it_has_now_is_shut_out() -> None:
+    everybody = (AdmitHost(SLOT, NOBODY, only_fenced=True, cut=True),)
+
+    assert revoke(A, [], fenced("nqn.old")) == everybody
+    assert revoke(A, ["nqn.pending"], fenced("nqn.old")) == everybody
+    assert revoke(A, [TWO], fenced(f"{TWO},nqn.old")) == (AdmitHost(SLOT, TWO, only_fenced=True),)
+    assert revoke(A, [], fenced("nqn.old"), instead=TWO) == (
+        AdmitHost(SLOT, TWO, only_fenced=True),
+    )
+
+
+def test_who_is_let_in_after_it_was_decided_whom_to_shut_out_stays() -> None:
+    out = hosts_leaving(A, [TWO], fenced(f"{TWO},nqn.old"))
+
+    assert out == frozenset([ONE, "nqn.old"])
+    assert plan_revoke(VOLUME, out, TERMS, fenced("nqn.c")) == ()
+    assert plan_revoke(VOLUME, out, TERMS, fenced(f"nqn.c,{ONE}")) == (
+        AdmitHost(SLOT, "nqn.c", only_fenced=True),
+    )
+
+
+def test_a_node_that_is_on_the_list_is_the_only_one_that_leaves() -> None:
+    assert hosts_leaving(A, [], fenced(f"{ONE},nqn.old")) == frozenset([ONE])
+    assert hosts_leaving(None, [TWO], fenced(ONE)) is None
+
+
+def test_before_anybody_is_shut_out_the_volume_is_looked_at_and_a_broken_cut_is_ended() -> None:
+    assert plan_whole(VOLUME, TERMS, None) == (Look(SLOT),)
+    assert plan_whole(VOLUME, TERMS, CUT_IN_HALF) == (ExportDisk(SLOT),)
+    for seen in (state(), HALF_DELETED, fenced(ONE)):
+        assert plan_whole(VOLUME, TERMS, seen) == ()
+    for strange in (None, CUT_IN_HALF):
+        assert plan_whole(FOREIGN, TERMS, strange) == ()
+
+
 def test_a_volume_that_is_half_deleted_and_was_not_fenced_has_nobody_to_shut_out() -> None:
-    assert plan_revoke(VOLUME, A, [], TERMS, HALF_DELETED) == ()
+    assert revoke(A, [], HALF_DELETED) == ()
 
 
 def test_who_is_shut_out_together_with_all_others_is_cut_off() -> None:
     both = fenced(f"{ONE},{TWO}")
 
-    assert plan_revoke(VOLUME, None, [], TERMS, both) == (
-        AdmitHost(SLOT, NOBODY, only_fenced=True, cut=True),
-    )
-    assert plan_revoke(VOLUME, None, [], TERMS, fenced(NOBODY)) == ()
+    assert revoke(None, [], both) == (AdmitHost(SLOT, NOBODY, only_fenced=True, cut=True),)
+    assert revoke(None, [], fenced(NOBODY)) == ()
 
 
 def test_nobody_is_cut_off_when_the_first_node_is_let_in() -> None:
@@ -152,16 +188,16 @@ def test_who_made_room_for_a_host_is_let_in_again_when_that_leaves_and_is_not_cu
     again = (AdmitHost(SLOT, ONE, only_fenced=True),)
 
     for leaving in (B, Node("gone")):
-        assert plan_revoke(VOLUME, leaving, [], TERMS, fenced(TWO), instead=ONE) == again
+        assert revoke(leaving, [], fenced(TWO), instead=ONE) == again
 
 
 def test_nobody_is_let_in_again_while_a_host_is_left_or_where_all_are_out_already() -> None:
-    both = plan_revoke(VOLUME, B, [], TERMS, fenced(f"{TWO},nqn.c"), instead=ONE)
+    both = revoke(B, [], fenced(f"{TWO},nqn.c"), instead=ONE)
 
     assert both == (AdmitHost(SLOT, "nqn.c", only_fenced=True),)
     for leaving in (B, Node("gone"), None):
-        assert plan_revoke(VOLUME, leaving, [], TERMS, fenced(NOBODY), instead=ONE) == ()
-    assert plan_revoke(VOLUME, B, [], TERMS, state(), instead=ONE) == ()
+        assert revoke(leaving, [], fenced(NOBODY), instead=ONE) == ()
+    assert revoke(B, [], state(), instead=ONE) == ()
 
 
 def test_only_where_the_last_host_is_let_in_have_others_made_room_for_it() -> None:

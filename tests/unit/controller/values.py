@@ -9,8 +9,9 @@ from libs.csikit.capability import parse_capability
 from libs.rdsclient.model import BackingFile, Export, FileDisk, Pool, SlotState
 from protos.gen.csi import v1 as csi
 from services.controller.config import ControllerSettings
-from services.controller.plan.steps import Limits, Terms
-from services.controller.ports import Attachment
+from services.controller.plan.attach import hosts_leaving, plan_revoke
+from services.controller.plan.steps import Limits, Step, Terms
+from services.controller.ports import Attachment, Node
 from services.controller.requests.volumes import Publication
 from services.controller.sites import Site, Sites
 
@@ -94,6 +95,14 @@ def publication(
 ) -> Publication:
     capability = parse_capability(block(mode) if raw else mount(mode))
     return Publication(VolumeId.parse(NAME), NodeId.parse(node), capability, "192.0.2.2")
+
+
+def revoke(
+    leaving: Node | None, staying: list[str], seen: SlotState | None, instead: str = ""
+) -> tuple[Step, ...]:
+    """Plan to shut a node out of the volume, as it was seen."""
+    out = hosts_leaving(leaving, staying, seen)
+    return plan_revoke(VolumeId.parse(NAME), out, TERMS, seen, instead=instead)
 
 
 def claim(
