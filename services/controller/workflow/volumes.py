@@ -10,6 +10,7 @@ from libs.core.errors import Busy, Conflict, InUse, OutcomeUnknown, RdsCsiError,
 from libs.core.ids import Slot, SnapshotId, VolumeId
 from libs.core.images import Layout
 from libs.core.paths import DevicePath
+from libs.core.secret import Secret
 from libs.core.size import CapacityRange
 from libs.rdsclient.model import FileDisk, Pool, SlotState
 from services.controller.plan.abandon import is_half_made, plan_abandon
@@ -72,10 +73,12 @@ class Volumes:
         self._checked: set[str] = set()
 
     async def create(self, wanted: NewVolume) -> FileDisk:
-        """Provide a volume. One round trip for an empty one on a quiet device."""
+        """Provide a volume. One round trip for an empty one on a quiet device, or two with auth."""
         pool = wanted.parameters.directory.pool
         async with self._promising(pool):
             seen = await self._make(wanted, await self._room(pool))
+        if wanted.password is not None:
+            seen = await self._protect(wanted.volume, wanted.password)
         if wanted.changes is not None and wanted.changes.reconnect:
             await self._cluster.keep_parameters(wanted.volume, wanted.changes.reconnect)
         return found(wanted.volume, seen)
@@ -92,6 +95,26 @@ class Volumes:
             if wanted.source is not None or wanted.image.subvolume:
                 await self._abandon(wanted, made, error)
             raise
+
+    async def _protect(self, volume: VolumeId, password: Secret) -> SlotState:
+        """Have a volume that is there require this password.
+
+        What it requires now cannot be read, and it may have been made by an earlier call: without a
+        password, or with one that was replaced since. The line that makes it does not say whether
+        it did.
+
+        Raises:
+            OutcomeUnknown: it could not be set; whoever asked has to come back for the volume.
+        """
+        try:
+            return await self._desk.device.ensure_password(volume.slot, password)
+        except _OPEN:
+            raise
+        except RdsCsiError as error:
+            raise OutcomeUnknown(
+                f"volume {volume} is there, and its password is not set: {error.message}",
+                detail=error.detail,
+            ) from error
 
     async def _abandon(self, wanted: NewVolume, made: list[Step], error: RdsCsiError) -> None:
         """Leave nothing half made: after a final answer nobody asks again.
