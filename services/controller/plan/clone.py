@@ -96,6 +96,13 @@ def _go_on(  # noqa: PLR0913, PLR0917 (all that a copy depends on)
         if copy.is_dead(terms):
             return (RemoveFile(wanted.volume.slot, copy.image.path),)
         raise Busy(f"volume {copy} is being copied from {source}")
+    return _adopt(wanted, copy, room, terms, seen)
+
+
+def _adopt(
+    wanted: NewVolume, copy: Copying, room: Room, terms: Terms, seen: SlotState
+) -> tuple[Step, ...]:
+    """Plan the disk of a copy that is whole, with the size that it has."""
     size = copy.done or copy.origin.size
     target = _target_size(wanted, terms.limits, size)
     if room.promised is not None:
@@ -124,6 +131,8 @@ def _finish(
 def _plan_branch(  # noqa: PLR0913, PLR0917 (all that a clone depends on)
     wanted: NewVolume, source: Source, from_: From, room: Room, terms: Terms, seen: SlotState
 ) -> tuple[Step, ...]:
+    if begun := _begun_branch(source, terms, seen):
+        return _adopt(wanted, begun, room, terms, seen)
     image, size = _whole_source(source, from_.seen, terms)
     target = _target_size(wanted, terms.limits, size)
     directory = wanted.parameters.directory
@@ -136,14 +145,24 @@ def _plan_branch(  # noqa: PLR0913, PLR0917 (all that a clone depends on)
     if room.promised is not None:
         check_space(directory.pool, pool, room, target, terms.limits)
     label = label_of(directory.pool, pool)
-    begun = (place_of(sub, seen, terms.bases) for sub in seen.subvolumes)
-    origins = {place: place.origin.source for place in begun if place and place.origin}
-    place = next((p for p, name in origins.items() if name == source.slot.text), None) or Image(
-        directory, wanted.volume.slot, Origin(terms.now, size, source.slot.text), Layout.SUBVOLUME
-    )
+    origin = Origin(terms.now, size, source.slot.text)
+    place = Image(directory, wanted.volume.slot, origin, Layout.SUBVOLUME)
     spec = spec_of(wanted, place, size)
     branch = Branch(label, place.subvolume, image.subvolume)
     return (CreateDisk(replace(spec, branch=branch, adopts=True, room=0, exported=target == size)),)
+
+
+def _begun_branch(source: Source, terms: Terms, seen: SlotState) -> Copying | None:
+    """Return the subvolume that an earlier call made of the source, which may be gone since.
+
+    It is whole from the first moment, so nothing but its disk is missing.
+    """
+    sizes = {file.path: file.size for file in seen.files}
+    for sub in seen.subvolumes:
+        place = place_of(sub, seen, terms.bases)
+        if place and place.origin and place.origin.source == source.slot.text:
+            return Copying(place, place.origin, sizes.get(place.path.text))
+    return None
 
 
 def _target_size(wanted: NewVolume, limits: Limits, size: int) -> int:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 
@@ -20,8 +21,16 @@ from services.controller.requests.snapshots import parse_snapshot
 from services.controller.requests.volumes import parse_create
 from services.controller.workflow.converge import Desk
 from services.controller.workflow.volumes import Volumes
-from tests.component.controller.rig import GIB, NAME
-from tests.component.controller.test_snapshots import OTHER, from_volume
+from tests.component.controller.rig import GIB, NAME, Rig
+from tests.component.controller.test_snapshots import (
+    OTHER,
+    delete_snapshot,
+    from_snapshot,
+    from_volume,
+    open_pools,
+    snapshot,
+    where,
+)
 from tests.unit.controller.values import SITES, claim, create_request
 
 WANTED = parse_snapshot(csi.CreateSnapshotRequest(name="s", source_volume_id=NAME))
@@ -121,3 +130,28 @@ async def test_a_clone_goes_on_after_a_restart_while_a_pod_waits_for_its_source(
         await two.create(CLONE)
 
         assert device.slots == [OTHER, NAME]
+
+
+@pytest.fixture
+async def pools(tmp_path: Path) -> AsyncIterator[Rig]:
+    async with open_pools(tmp_path) as rig:
+        yield rig
+
+
+async def test_a_subvolume_without_its_disk_is_finished_although_its_snapshot_is_gone(
+    pools: Rig,
+) -> None:
+    layout, state = where("subvolume"), pools.device.state
+    await pools.create(parameters=layout)
+    await snapshot(pools)
+    await pools.create(OTHER, parameters=layout, source=from_snapshot())
+    # The device stopped between the subvolume and the disk, and the answer was lost.
+    state.disks[:] = [disk for disk in state.disks if disk.properties["slot"] != OTHER]
+    before = [sub.fullname for sub in state.subvolumes if OTHER in sub.fullname]
+    await delete_snapshot(pools)
+
+    volume = await pools.create(OTHER, required=2 * GIB, parameters=layout, source=from_snapshot())
+
+    assert volume.capacity_bytes == 2 * GIB
+    assert [sub.fullname for sub in state.subvolumes if OTHER in sub.fullname] == before
+    assert pools.device.slots == [OTHER, NAME]

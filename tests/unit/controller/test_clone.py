@@ -7,6 +7,7 @@ import pytest
 from libs.core.errors import (
     Busy,
     Conflict,
+    Exhausted,
     InUse,
     InvalidRequest,
     NotFound,
@@ -191,17 +192,54 @@ def test_a_file_cannot_become_a_subvolume() -> None:
         plan_clone(wanted, FROM, seen, Room(), TERMS, seen_clone())
 
 
-def test_a_subvolume_is_cloned_and_offered_in_one_step() -> None:
-    wanted = restore(layout="subvolume")
-    wanted = replace(wanted, parameters=replace(wanted.parameters, directory=BTRFS))
-    image = Image(BTRFS, CLONE, Origin(NOW, GIB, SNAPSHOT.text), Layout.SUBVOLUME)
-    begun = replace(image, origin=Origin(NOW - 99, GIB, SNAPSHOT.text))
-    seen = replace(SUB_NOTHING, slot=CLONE)
-    half = replace(seen, subvolumes=(Subvolume("tank", begun.subvolume),))
+def branched(required: int = 0) -> NewVolume:
+    wanted = restore(required, layout="subvolume")
+    return replace(wanted, parameters=replace(wanted.parameters, directory=BTRFS))
 
-    for before, place in ((seen, image), (half, begun)):
-        (step,) = plan_clone(wanted, FROM, From(SUB_SNAPSHOT), Room(), SUB_TERMS, before)
-        assert isinstance(step, CreateDisk)
-        assert step.spec.path == place.path
-        assert step.spec.branch == Branch("tank", place.subvolume, FROZEN.subvolume)
-        assert step.spec.exported is True
+
+BRANCH = Image(BTRFS, CLONE, Origin(NOW, GIB, SNAPSHOT.text), Layout.SUBVOLUME)
+
+
+def test_a_subvolume_is_cloned_and_offered_in_one_step() -> None:
+    seen = replace(SUB_NOTHING, slot=CLONE)
+
+    (step,) = plan_clone(branched(), FROM, From(SUB_SNAPSHOT), Room(), SUB_TERMS, seen)
+
+    assert isinstance(step, CreateDisk)
+    assert step.spec.path == BRANCH.path
+    assert step.spec.branch == Branch("tank", BRANCH.subvolume, FROZEN.subvolume)
+    assert (step.spec.exported, step.spec.adopts, step.spec.room) == (True, True, 0)
+
+
+@pytest.mark.parametrize("source", [SUB_SNAPSHOT, SUB_NOTHING], ids=["there", "gone"])
+@pytest.mark.parametrize("size", [None, 2 * GIB])
+def test_a_subvolume_that_was_cloned_needs_only_its_disk_and_not_its_source(
+    source: SlotState, size: int | None
+) -> None:
+    begun = replace(BRANCH, origin=Origin(NOW - 99, GIB, SNAPSHOT.text))
+    files = (BackingFile(begun.path.text, size),)
+    there = (Subvolume("tank", begun.subvolume),)
+    half = replace(SUB_NOTHING, slot=CLONE, files=files, subvolumes=there)
+
+    (step,) = plan_clone(branched(2 * GIB), FROM, From(source), Room(), SUB_TERMS, half)
+
+    assert isinstance(step, CreateDisk)
+    assert (step.spec.path, step.spec.branch) == (begun.path, None)
+    assert (step.spec.size, step.spec.exported) == (size or GIB, size == 2 * GIB)
+    assert (step.spec.adopts, step.spec.room) == (True, 0)
+
+
+def test_a_subvolume_that_was_cloned_is_not_promised_more_than_there_is() -> None:
+    thin = replace(SUB_TERMS, limits=replace(SUB_TERMS.limits, overcommit=1.0))
+    there = (Subvolume("tank", BRANCH.subvolume),)
+    half = replace(SUB_NOTHING, slot=CLONE, subvolumes=there)
+
+    with pytest.raises(Exhausted, match="promised"):
+        plan_clone(branched(), FROM, From(SUB_NOTHING), Room(100 * GIB), thin, half)
+
+
+def test_a_subvolume_whose_source_is_gone_is_not_begun() -> None:
+    seen = replace(SUB_NOTHING, slot=CLONE)
+
+    with pytest.raises(NotFound, match="snapshot snap-nightly does not exist"):
+        plan_clone(branched(), FROM, From(SUB_NOTHING), Room(), SUB_TERMS, seen)

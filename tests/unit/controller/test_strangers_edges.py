@@ -91,10 +91,15 @@ def test_a_clone_finds_its_source_and_its_own_beginning_whatever_lies_beside_the
         ),
     )
 
+    fresh = replace(seen, subvolumes=seen.subvolumes[:2])
+    (first,) = plan_clone(wanted, FROM, From(source), Room(), SUB_TERMS, fresh)
     (step,) = plan_clone(wanted, FROM, From(source), Room(), SUB_TERMS, seen)
 
+    assert isinstance(first, CreateDisk)
     assert isinstance(step, CreateDisk)
-    assert step.spec.branch == Branch("tank", begun.subvolume, FROZEN.subvolume)
+    mine = replace(begun, origin=Origin(NOW, GIB, SNAPSHOT.text))
+    assert first.spec.branch == Branch("tank", mine.subvolume, FROZEN.subvolume)
+    assert (step.spec.path, step.spec.branch) == (begun.path, None)
 
 
 def test_a_disk_that_is_not_offered_and_is_no_such_copy_is_not_finished() -> None:
