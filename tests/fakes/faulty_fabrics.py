@@ -54,6 +54,8 @@ class FaultyFabrics:
         self.inner = inner
         self.counts = Counts()
         self.gate: Gate | None = None
+        self.cuts = False
+        """Whether a disconnect takes a disk away at once though it is mounted, as with NVMe."""
         self._connect_errors: list[RdsCsiError] = []
         self._find_errors: list[RdsCsiError] = []
         self._states: dict[str, LinkState] = {}
@@ -205,6 +207,8 @@ class FaultyFabrics:
     async def ensure_disconnected(self, nqn: Nqn) -> None:
         self.counts.disconnects += 1
         self.inner.check_managed(nqn)
+        if self.cuts:
+            await self.vanish(nqn)
         for loop in await self._live(nqn):
             await self.inner.detach(loop)
 

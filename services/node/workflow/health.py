@@ -19,7 +19,7 @@ from services.node.workflow.converge import Convergence
 from services.node.workflow.desk import Desk
 from services.node.workflow.guard import Guard
 from services.node.workflow.observe import observe
-from services.node.workflow.revoked import check_ours, drop_revoked, was_revoked
+from services.node.workflow.revoked import Questions, check_ours, drop_revoked
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +41,8 @@ class Health:
         self._guard = guard
         self._tasks = tasks
         self._last: dict[VolumeId, Condition] = {}
+        self._verified: set[VolumeId] = set()
+        """The cluster has said that they are this node's, and they were in order ever since."""
         self._failures: dict[VolumeId, str] = {}
 
     async def judge(self, record: Record) -> Condition:
@@ -56,13 +58,16 @@ class Health:
     async def check_all(self) -> None:
         """Look at every volume of this node once, and repair what is stale."""
         volumes = [each.volume for each in self._desk.records.all()]
+        # Of a cluster that answers some questions only, no volume must be the last for ever.
+        random.shuffle(volumes)
+        questions = Questions(self._desk)
         few = asyncio.Semaphore(_AT_ONCE)
 
         async def check(volume: VolumeId) -> None:
             async with few:
                 record = self._desk.records.get(volume)
                 if record is not None and record.boot == self._desk.boot:
-                    await self.check(record)
+                    await self.check(record, questions)
 
         async with asyncio.TaskGroup() as group:
             for volume in volumes:
@@ -70,13 +75,12 @@ class Health:
         for volume in self._last.keys() - set(volumes):
             self._last.pop(volume, None)
             self._failures.pop(volume, None)
+        self._verified &= set(volumes)
 
-    async def check(self, record: Record) -> Condition:
+    async def check(self, record: Record, questions: Questions | None = None) -> Condition:
         """Look at one volume, tell what has changed, and repair it if that can be done."""
-        before = self._last.get(record.volume)
         condition = await self.judge(record)
-        was_away = condition.abnormal or (before is not None and before.abnormal)
-        if was_away and await was_revoked(self._desk, record):
+        if await self._was_revoked(record, condition, questions or Questions(self._desk)):
             condition = Condition(
                 "the volume was taken from this node, and another node may have it", stale=True
             )
@@ -88,6 +92,24 @@ class Health:
                 condition = await self._repair(record, condition)
         self._last[record.volume] = condition
         return condition
+
+    async def _was_revoked(
+        self, record: Record, condition: Condition, questions: Questions
+    ) -> bool:
+        """Whether a volume was taken from this node, which only its absence may have hidden.
+
+        It is asked until the cluster answers after the volume came back: the disk may be there
+        again before the cluster is, and what was before this process started nobody here has seen.
+        """
+        volume = record.volume
+        if condition.abnormal:
+            self._verified.discard(volume)
+        if volume in self._verified:
+            return False
+        revoked = await questions.was_revoked(record)
+        if revoked is False and not condition.abnormal:
+            self._verified.add(volume)
+        return bool(revoked)
 
     async def _drop(self, record: Record) -> None:
         async def drop() -> None:

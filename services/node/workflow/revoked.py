@@ -9,8 +9,10 @@ from collections.abc import Sequence
 import structlog
 
 from libs.core.errors import InUse, Unreachable
+from libs.core.ids import VolumeId
 from libs.nvmeof.errors import DeviceInUse, HostHangs
 from libs.nvmeof.mountinfo import Mount
+from services.node.ports import ClusterAway
 from services.node.volume import Record
 from services.node.workflow.desk import Desk
 from services.node.workflow.release import find_needs
@@ -24,15 +26,71 @@ class NotOurs(InUse):
     """The cluster does not mean this node to have a volume."""
 
 
+class Questions:
+    """Whose volumes are, asked in one round: once the cluster does not answer, no more is asked.
+
+    With many volumes a round would otherwise take as many times the limit of a request.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._is_away = False
+
+    async def was_revoked(self, record: Record) -> bool | None:
+        """Whether a volume was taken from this node; None where the cluster does not answer."""
+        if self._is_away:
+            return None
+        try:
+            return await is_revoked(self._desk, record)
+        except Unreachable as error:
+            self._is_away = True
+            log.warning("not known whose a volume is", volume=record.volume.text, why=error.message)
+            return None
+
+
 async def is_revoked(desk: Desk, record: Record) -> bool:
     """Whether a volume was certainly taken from this node since it was staged.
 
     Raises:
         Unreachable: the cluster does not answer.
     """
-    if not record.attachment:
-        return False
-    return await desk.cluster.attachment(record.volume) != record.attachment
+    held = await desk.cluster.attachment(record.volume)
+    return held is None or (bool(record.attachment) and held != record.attachment)
+
+
+async def ensure_ours(desk: Desk, volume: VolumeId) -> str:
+    """Make certain that what there is of a volume is of the attachment that this node has now.
+
+    Behind a mount from an earlier attachment another node may have written: it goes, and so does
+    one whose attachment is not known. Whoever asks for the volume has just read its attachment, so
+    to wait for the cluster's answer costs little here.
+
+    Returns:
+        The attachment's UID; nothing where there is no cluster.
+
+    Raises:
+        ClusterAway: the cluster does not answer.
+        Unreachable: it says that the volume is not this node's now.
+        DeviceInUse: something uses what another attachment left.
+        RdsCsiError: that could not be taken down.
+    """
+    try:
+        held = await desk.cluster.attachment(volume)
+    except Unreachable as error:
+        raise ClusterAway(
+            f"it is not known whether volume {volume} is this node's: {error.message}",
+            detail=error.detail,
+        ) from error
+    record = desk.records.get(volume)
+    is_known = record is not None and record.boot == desk.boot
+    if record is not None and is_known and held not in {"", record.attachment}:
+        await drop_revoked(desk, record)
+        if held:
+            fresh = Record(record.use, record.begun, boot=record.boot, attachment=held)
+            await desk.records.put(fresh)
+    if held is None:
+        raise Unreachable(f"the cluster does not say that volume {volume} is attached to this node")
+    return held
 
 
 async def check_ours(desk: Desk, record: Record) -> None:

@@ -31,7 +31,7 @@ from services.node.workflow.formatting import mark_formatted
 from services.node.workflow.guard import Guard
 from services.node.workflow.places import find_nodes, prepare, remove
 from services.node.workflow.release import release_device
-from services.node.workflow.revoked import drop_revoked, was_revoked
+from services.node.workflow.revoked import drop_revoked, ensure_ours, was_revoked
 
 log = structlog.get_logger(__name__)
 
@@ -141,6 +141,7 @@ class Volumes:
         Raises:
             Conflict: it is published there otherwise already.
             InUse: it is not staged, or may be published at one path only, and is at another.
+            Unreachable: it is not known to be this node's now.
             RdsCsiError: it cannot be published now.
         """
         self._check_place(volume, wanted.path, publishes=True)
@@ -148,7 +149,10 @@ class Volumes:
         if record is None and adoptable is not None and await self._is_there(adoptable):
             # No pod may have to go because the plugin was exchanged for this one.
             await self.stage(adoptable, None)
-            record = self._current(volume)
+        elif record is not None:
+            # A kubelet that has it staged does not stage it again, whatever has happened since.
+            await ensure_ours(self._desk, volume)
+        record = self._current(volume)
         alive = await self._alive(record) if record else frozenset()
         record = check_publication(record, volume, wanted, asked, alive)
         fresh = record.at(wanted.path) is None

@@ -1,0 +1,128 @@
+"""A volume that another node may have had meanwhile is noticed, whatever comes back first."""
+
+import pytest
+from grpclib.const import Status
+
+from libs.core.errors import Unreachable
+from libs.csikit.keylock import open_keyed_tasks
+from libs.nvmeof.model import LinkState
+from services.node.workflow.guard import Guard
+from services.node.workflow.health import Health
+from tests.component.controller.rig import error_of
+from tests.component.node.rig import needs_mounts
+from tests.component.node.test_recovery import other_node_writes
+from tests.component.node.ward import NQN, VOLUME, Ward
+from tests.waiting import PATIENCE
+
+pytestmark = needs_mounts
+
+
+@pytest.fixture(autouse=True)
+def cutting(ward: Ward) -> None:
+    ward.fabrics.cuts = True
+
+
+def away() -> None:
+    raise Unreachable("the Kubernetes API does not answer")
+
+
+def back() -> None:
+    pass
+
+
+async def test_a_volume_that_was_taken_is_noticed_though_its_disk_is_back_before_the_cluster(
+    ward: Ward,
+) -> None:
+    await ward.rig.stage()
+    await ward.check()
+    ward.fabrics.set_state(NQN, LinkState.CONNECTING)
+    ward.cluster.attached, ward.cluster.asked = None, away
+    await ward.check()
+    ward.fabrics.set_state(NQN, None)
+    before = await ward.check()
+
+    ward.cluster.asked = back
+    after = await ward.check()
+
+    assert before == ""
+    assert "taken from this node" in after
+    assert ward.rig.mounts() == []
+
+
+async def test_a_volume_that_was_taken_while_the_plugin_was_away_is_noticed(ward: Ward) -> None:
+    await ward.rig.stage()
+    await ward.check()
+    ward.cluster.attached = None
+
+    async with open_keyed_tasks(PATIENCE) as tasks:
+        await Health(ward.rig.desk, Guard(ward.cluster), tasks).check_all()
+
+    assert ward.rig.mounts() == []
+
+
+async def test_a_volume_that_stays_in_order_is_asked_for_once(ward: Ward) -> None:
+    await ward.rig.stage()
+    asked: list[str] = []
+    ward.cluster.asked = lambda: asked.append("whose")
+
+    for _ in range(3):
+        await ward.check()
+
+    assert len(asked) == 1
+
+
+async def test_in_one_round_a_cluster_that_is_away_is_asked_once(ward: Ward) -> None:
+    names = [f"pvc-00000000-0000-0000-0000-00000000000{number}" for number in range(1, 4)]
+    for name in names:
+        await ward.rig.stage(name=name)
+    asked: list[str] = []
+
+    def ask() -> None:
+        asked.append("whose")
+        away()
+
+    ward.cluster.asked = ask
+    for _ in range(2):
+        await ward.health.check_all()
+    ward.cluster.asked = lambda: asked.append("answered")
+    for _ in range(2):
+        await ward.health.check_all()
+
+    assert asked == ["whose"] * 2 + ["answered"] * len(names)
+
+
+async def test_a_pod_is_not_given_a_mount_behind_which_another_node_wrote(ward: Ward) -> None:
+    await ward.rig.stage()
+    await other_node_writes(ward.rig, "theirs", "new")
+    ward.cluster.attached = "second"
+
+    target = await ward.rig.publish()
+
+    assert (target / "theirs").read_text() == "new"
+    record = ward.rig.desk.records.get(VOLUME)
+    assert record is not None
+    assert record.attachment == "second"
+
+
+async def test_a_volume_is_not_published_while_nobody_says_whose_it_is(ward: Ward) -> None:
+    await ward.rig.stage()
+    ward.cluster.asked = away
+
+    status, text = await error_of(ward.rig.publish())
+    ward.cluster.asked = back
+    target = await ward.rig.publish()
+
+    assert status is Status.UNAVAILABLE
+    assert "not known whether" in text
+    assert target.is_mount()
+
+
+async def test_a_volume_that_is_not_this_nodes_is_not_published(ward: Ward) -> None:
+    await ward.rig.stage()
+    ward.cluster.attached = None
+
+    status, text = await error_of(ward.rig.publish())
+
+    assert status is Status.UNAVAILABLE
+    assert "does not say that volume" in text
+    assert ward.rig.mounts() == []
