@@ -53,12 +53,13 @@ class Volumes:
 
         Raises:
             Conflict: it is staged otherwise already.
-            InUse: another volume is there.
+            InUse: another volume is there, or something uses what another attachment left.
+            Unreachable: it is not known to be this node's now.
             RdsCsiError: it cannot be staged now, or not at all.
         """
         self._check_place(use.volume, use.staging)
-        held = await self._attachment(use.volume)
-        known = await self._still_true(use, held)
+        held = await ensure_ours(self._desk, use.volume)
+        known = await self._still_true(use)
         # Without a record there may be a mount, too: another plugin's, or that of a lost record.
         began_bare = not ((known and known.publications) or await self._is_there(use))
         if secret is not None:
@@ -67,7 +68,7 @@ class Volumes:
             known or Record(use),
             use=use,
             boot=self._desk.boot,
-            attachment=held or (known.attachment if known else ""),
+            attachment=held,
         )
         await self._desk.records.put(record)
         try:
@@ -81,22 +82,12 @@ class Volumes:
         desk = self._desk
         check_place(desk.records.all(), desk.boot, volume, path, publishes=publishes)
 
-    async def _attachment(self, volume: VolumeId) -> str:
-        try:
-            return await self._desk.cluster.attachment(volume) or ""
-        except Unreachable as error:
-            log.warning("not known under which attachment", volume=volume.text, why=error.message)
-            return ""
-
-    async def _still_true(self, use: Use, held: str) -> Record | None:
+    async def _still_true(self, use: Use) -> Record | None:
         """Return what is known of a volume, as far as it still counts."""
         desk, known = self._desk, self._desk.records.get(use.volume)
         if known is None:
             return None
         if known.boot != desk.boot:
-            return Record(known.use, known.begun)
-        if held and known.attachment and held != known.attachment:
-            await drop_revoked(desk, known)
             return Record(known.use, known.begun)
         if known.use.agrees_with(use):
             return known

@@ -1,5 +1,7 @@
 """A volume that another node may have had meanwhile is noticed, whatever comes back first."""
 
+from dataclasses import replace
+
 import pytest
 from grpclib.const import Status
 
@@ -9,7 +11,7 @@ from libs.nvmeof.model import LinkState
 from services.node.workflow.guard import Guard
 from services.node.workflow.health import Health
 from tests.component.controller.rig import error_of
-from tests.component.node.rig import needs_mounts
+from tests.component.node.rig import holding, needs_mounts
 from tests.component.node.test_recovery import other_node_writes
 from tests.component.node.ward import NQN, VOLUME, Ward
 from tests.waiting import PATIENCE
@@ -126,3 +128,88 @@ async def test_a_volume_that_is_not_this_nodes_is_not_published(ward: Ward) -> N
     assert status is Status.UNAVAILABLE
     assert "does not say that volume" in text
     assert ward.rig.mounts() == []
+
+
+async def test_a_volume_is_not_staged_again_while_nobody_says_whose_it_is(ward: Ward) -> None:
+    await ward.rig.stage()
+    await other_node_writes(ward.rig, "theirs", "new")
+    ward.cluster.attached, ward.cluster.asked = "second", away
+
+    status, text = await error_of(ward.rig.stage())
+    ward.cluster.asked = back
+    await ward.rig.stage()
+
+    assert status is Status.UNAVAILABLE
+    assert "not known whether" in text
+    assert (ward.rig.staging() / "theirs").read_text() == "new"
+
+
+async def test_no_volume_is_staged_under_an_attachment_that_nobody_knows(ward: Ward) -> None:
+    ward.cluster.asked = away
+
+    status, _ = await error_of(ward.rig.stage())
+
+    assert status is Status.UNAVAILABLE
+    assert ward.fabrics.counts.connects == 0
+    assert ward.rig.desk.records.all() == ()
+
+
+async def test_a_volume_that_is_not_this_nodes_is_not_staged_and_what_is_left_goes(
+    ward: Ward,
+) -> None:
+    await ward.rig.stage()
+    ward.cluster.attached = None
+
+    status, text = await error_of(ward.rig.stage())
+
+    assert status is Status.UNAVAILABLE
+    assert "does not say that volume" in text
+    assert ward.rig.mounts() == []
+    assert ward.rig.loops() == []
+
+
+async def test_a_mount_from_an_attachment_that_is_not_known_is_made_anew(ward: Ward) -> None:
+    await ward.rig.stage()
+    record = ward.rig.desk.records.get(VOLUME)
+    assert record is not None
+    await ward.rig.desk.records.put(replace(record, attachment=""))
+    await other_node_writes(ward.rig, "theirs", "new")
+
+    await ward.rig.stage()
+
+    assert (ward.rig.staging() / "theirs").read_text() == "new"
+
+
+@pytest.mark.parametrize("was", ["", "an earlier one"], ids=["unknown", "another"])
+async def test_a_mount_that_a_pod_uses_stays_whoever_may_have_had_the_volume(
+    ward: Ward, was: str
+) -> None:
+    await ward.rig.stage()
+    target = await ward.rig.publish()
+    record = ward.rig.desk.records.get(VOLUME)
+    assert record is not None
+    await ward.rig.desk.records.put(replace(record, attachment=was))
+    mounts = ward.rig.mounts()
+
+    async with holding(target / "open"):
+        status, text = await error_of(ward.rig.stage())
+        kept = ward.rig.mounts()
+    await ward.rig.stage()
+
+    assert status is Status.FAILED_PRECONDITION
+    assert "still in use here" in text
+    assert kept == mounts
+    assert [mount.point for mount in ward.rig.mounts()] == [str(ward.rig.staging())]
+
+
+async def test_a_kubelet_that_stages_again_under_the_same_attachment_changes_nothing(
+    ward: Ward,
+) -> None:
+    await ward.rig.stage()
+    await ward.rig.publish()
+    mounts = ward.rig.mounts()
+
+    await ward.rig.stage()
+
+    assert ward.rig.mounts() == mounts
+    assert ward.fabrics.counts.disconnects == 0
