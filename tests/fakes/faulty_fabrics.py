@@ -58,6 +58,7 @@ class FaultyFabrics:
         """Whether a disconnect takes a disk away at once though it is mounted, as with NVMe."""
         self._connect_errors: list[RdsCsiError] = []
         self._find_errors: list[RdsCsiError] = []
+        self._disconnect_errors: list[RdsCsiError] = []
         self._states: dict[str, LinkState] = {}
         self._hidden: set[str] = set()
         self._stale: set[tuple[tuple[int, int], str]] = set()
@@ -104,6 +105,10 @@ class FaultyFabrics:
     def fail_finds(self, count: int, error: RdsCsiError | None = None) -> None:
         """Let the next looks at a subsystem fail."""
         self._find_errors += [error or HostHangs("the kernel did not answer")] * count
+
+    def fail_disconnects(self, count: int) -> None:
+        """Let the next disconnects fail before the kernel is asked for anything."""
+        self._disconnect_errors += [HostHangs("the kernel did not answer")] * count
 
     def set_state(self, nqn: Nqn, state: LinkState | None) -> None:
         """Tell of a state that is not the true one; None ends that."""
@@ -207,6 +212,8 @@ class FaultyFabrics:
     async def ensure_disconnected(self, nqn: Nqn) -> None:
         self.counts.disconnects += 1
         self.inner.check_managed(nqn)
+        if self._disconnect_errors:
+            raise self._disconnect_errors.pop(0)
         if self.cuts:
             await self.vanish(nqn)
         for loop in await self._live(nqn):

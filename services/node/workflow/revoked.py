@@ -11,6 +11,7 @@ import structlog
 from libs.core.errors import InUse, Unreachable
 from libs.core.ids import VolumeId
 from libs.nvmeof.errors import DeviceInUse, HostHangs
+from libs.nvmeof.model import LinkState
 from libs.nvmeof.mountinfo import Mount
 from services.node.ports import ClusterAway
 from services.node.volume import Record
@@ -124,6 +125,7 @@ async def drop_revoked(desk: Desk, record: Record) -> None:
 
     Raises:
         DeviceInUse: something uses it; the pods have to end first.
+        HostHangs: the connection is still there; no mount was touched.
         RdsCsiError: the host did not do it.
     """
     table = await desk.mounter.read_table()
@@ -138,6 +140,10 @@ async def drop_revoked(desk: Desk, record: Record) -> None:
     try:
         await desk.fabrics.ensure_disconnected(record.use.nqn)
     except HostHangs as error:
+        # It may not even have been asked to: then what is unmounted would be written out.
+        connection = await desk.fabrics.find(record.use.nqn)
+        if connection is not None and connection.state is not LinkState.DEAD:
+            raise
         log.info("the connection goes with its mounts", volume=record.volume.text, why=str(error))
     for mount in mounts:
         await desk.mounter.unmount(mount.point)

@@ -213,3 +213,32 @@ async def test_a_kubelet_that_stages_again_under_the_same_attachment_changes_not
 
     assert ward.rig.mounts() == mounts
     assert ward.fabrics.counts.disconnects == 0
+
+
+async def test_nothing_is_unmounted_and_so_written_out_while_the_connection_may_be_there(
+    ward: Ward,
+) -> None:
+    await ward.rig.stage()
+    mounts = ward.rig.mounts()
+    ward.cluster.attached = None
+    ward.fabrics.fail_disconnects(1)
+
+    status, _ = await error_of(ward.rig.unstage())
+    kept = ward.rig.mounts()
+    await ward.rig.unstage()
+
+    assert status is Status.UNAVAILABLE
+    assert kept == mounts
+    assert ward.rig.mounts() == []
+
+
+async def test_a_connection_that_only_its_mount_keeps_goes_with_it(ward: Ward) -> None:
+    await ward.rig.stage()
+    ward.cluster.attached = None
+    ward.fabrics.set_state(NQN, LinkState.DEAD)
+    ward.fabrics.fail_disconnects(1)
+
+    await ward.rig.unstage()
+
+    assert ward.rig.mounts() == []
+    assert ward.rig.loops() == []
