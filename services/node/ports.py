@@ -88,7 +88,8 @@ class Marks:
     """What PersistentVolume annotations say to the node plugin.
 
     Attributes:
-        formatted: what was written when the volume was formatted; empty if it never was.
+        formatted: what was written when the volume was formatted, or used as a raw block device;
+            empty if it never was.
         reset: any text that somebody chose; a new one closes an open circuit breaker.
     """
 
@@ -130,7 +131,7 @@ class Cluster(Protocol):
         """
 
     async def mark_formatted(self, volume: VolumeId, text: str) -> None:
-        """Keep with the volume that it was formatted.
+        """Keep with the volume that it was formatted, or used as a raw block device.
 
         Raises:
             Unreachable: that could not be done.
@@ -164,14 +165,14 @@ class Keep(Protocol):
         """
 
     async def was_formatted(self, volume: VolumeId) -> str:
-        """Return what was written when this node formatted a volume; nothing if it did not.
+        """Return what was written when this node had a volume in use; nothing if it never had.
 
         Raises:
             Refused: it cannot be read.
         """
 
     async def mark_formatted(self, volume: VolumeId, text: str) -> None:
-        """Keep for good that this node formatted a volume.
+        """Keep for good that this node formatted a volume, or used it as a raw block device.
 
         Raises:
             Refused: it cannot be written.

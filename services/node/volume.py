@@ -104,7 +104,7 @@ class Record:
             volume may be another node's by now.
         attachment: the UID of the VolumeAttachment under which it was staged; empty where it is not
             known. With another one, another node may have had the volume meanwhile.
-        is_marked: whether it is known with the volume that it has been formatted.
+        is_marked: whether it is known with the volume that it must not be formatted again.
     """
 
     use: Use

@@ -25,7 +25,7 @@ HOST_NQN = "host-nqn"
 """Annotation `<driver>/host-nqn` of a Node: its NQN; the controller admits hosts by it."""
 
 FORMATTED = "formatted"
-"""Annotation `<driver>/formatted` of a PersistentVolume: when and as what it was formatted.
+"""Annotation `<driver>/formatted` of a PersistentVolume: as what it was formatted, or `raw block`.
 
 A volume that has it is never formatted again, however empty it looks."""
 
@@ -119,7 +119,7 @@ class KubeCluster:
         )
 
     async def mark_formatted(self, volume: VolumeId, text: str) -> None:
-        """Keep with the volume that it was formatted.
+        """Keep with the volume that it was formatted, or used as a raw block device.
 
         The change holds only for the very object that was read: a PersistentVolume that was made
         anew under the same name may be of another volume.

@@ -66,7 +66,7 @@ class Records:
             del self._known[volume]
 
     async def was_formatted(self, volume: VolumeId) -> str:
-        """Return what was written when this node formatted a volume; nothing if it did not.
+        """Return what was written when this node had a volume in use; nothing if it never had.
 
         Raises:
             Refused: it cannot be read; the volume must not be formatted then.
@@ -79,7 +79,7 @@ class Records:
             raise _unwritable(self._directory, error) from error
 
     async def mark_formatted(self, volume: VolumeId, text: str) -> None:
-        """Keep for good that this node formatted a volume, if its ID is never used again.
+        """Keep for good what this node used a volume as, if its ID is never used again.
 
         Raises:
             Refused: that cannot be written.

@@ -23,6 +23,7 @@ from services.node.workflow.desk import Desk
 from services.node.workflow.formatting import (
     check_never_formatted,
     mark_formatted,
+    mark_of,
     wait_until_unused,
 )
 from services.node.workflow.observe import look, observe
@@ -281,12 +282,12 @@ class Convergence:
         self._done = replace(self._done, probe=None, checked=True)
 
     async def _settle_formatting(self) -> None:
-        """Keep with the volume that it has a filesystem, now that this has been mounted."""
+        """Keep with the volume that it is in use now, and must never be formatted again."""
         record = self._record
-        if record.is_marked or record.use.is_block or record.use.is_read_only:
-            return
+        if record.is_marked or (record.use.is_read_only and not record.use.is_block):
+            return  # a filesystem that is only read is known by what is on the device
         found = self._done.probe.superblock if self._done.probe else None
         uuid = record.begun or (found.uuid if found else None)
-        if await mark_formatted(self._desk, record, f"{record.use.fs_type} {uuid or ''}".strip()):
+        if await mark_formatted(self._desk, record, mark_of(record.use, uuid)):
             self._record = replace(record, begun=None, is_marked=True)
             await self._desk.records.put(self._record)

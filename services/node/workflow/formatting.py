@@ -1,7 +1,12 @@
-"""What has to hold before a volume is formatted, and what is kept afterwards: it happens once."""
+"""What has to hold before a volume is formatted, and what is kept afterwards: it happens once.
+
+A volume that was used as a raw block device is never formatted either: its data may have nothing by
+which it could be told from an empty device.
+"""
 
 import asyncio
 import time
+from uuid import UUID
 
 import structlog
 
@@ -10,7 +15,7 @@ from libs.core.ids import VolumeId
 from libs.nvmeof.errors import DeviceInUse, NotCertainlyEmpty
 from libs.nvmeof.model import BlockDevice
 from services.node.ports import ClusterAway
-from services.node.volume import Record
+from services.node.volume import Record, Use
 from services.node.workflow.desk import Desk
 from services.node.workflow.release import find_needs
 
@@ -21,11 +26,25 @@ _UNUSED_SECONDS = 10.0
 _POLL_SECONDS = 0.2
 
 
+_RAW_BLOCK = "raw block"
+"""The mark of a volume that is, or was, used as a raw block device; the same on all nodes."""
+
+
+def mark_of(use: Use, uuid: UUID | None) -> str:
+    """Return what is kept with a volume that is used so.
+
+    Args:
+        use: how.
+        uuid: of its filesystem; None where that is not known.
+    """
+    return _RAW_BLOCK if use.is_block else f"{use.fs_type} {uuid or ''}".strip()
+
+
 async def check_never_formatted(desk: Desk, volume: VolumeId) -> None:
-    """Check that a volume has never had a filesystem.
+    """Check that a volume has never had a filesystem, and was never used as a raw block device.
 
     Raises:
-        NotCertainlyEmpty: it had one.
+        NotCertainlyEmpty: it had one, or was.
         ClusterAway: the cluster does not answer, and only it may know.
     """
     try:
@@ -34,6 +53,13 @@ async def check_never_formatted(desk: Desk, volume: VolumeId) -> None:
         raise ClusterAway(error.message, detail=error.detail) from error
     formatted = marks.formatted if marks else ""
     formatted = formatted or await desk.records.was_formatted(volume)
+    if formatted == _RAW_BLOCK:
+        raise NotCertainlyEmpty(
+            "nothing is recognized on the device, but the volume was used as a raw block device, "
+            "and may hold data: its PersistentVolume needs volumeMode Block. If it may be "
+            "formatted, remove the annotation <driver>/formatted of its PersistentVolume, and the "
+            f"file formatted/{volume} in the nodes' state directories"
+        )
     if formatted:
         raise NotCertainlyEmpty(
             f"the device is empty, but the volume was formatted before ({formatted}): its data is "
@@ -59,10 +85,12 @@ async def wait_until_unused(desk: Desk, device: BlockDevice) -> None:
 
 
 async def mark_formatted(desk: Desk, record: Record, text: str) -> bool:
-    """Keep with a volume that it has been formatted; return whether that is certain now."""
+    """Keep with a volume that it must not be formatted; return whether that is certain now."""
     volume = record.volume
     try:
-        await desk.records.mark_formatted(volume, text)
+        # That it has, or had, a filesystem says more than that it is a raw block device now.
+        if text != _RAW_BLOCK or not await desk.records.was_formatted(volume):
+            await desk.records.mark_formatted(volume, text)
         marks = await desk.cluster.read_marks(volume)
         if marks is not None and not marks.formatted:
             await desk.cluster.mark_formatted(volume, text)

@@ -27,7 +27,7 @@ from services.node.plan.undo import check_place, check_publication, check_unpubl
 from services.node.volume import Publication, Record, Use
 from services.node.workflow.converge import Convergence
 from services.node.workflow.desk import Desk
-from services.node.workflow.formatting import mark_formatted
+from services.node.workflow.formatting import mark_formatted, mark_of
 from services.node.workflow.guard import Guard
 from services.node.workflow.places import find_nodes, prepare, remove
 from services.node.workflow.release import release_device
@@ -231,7 +231,7 @@ class Volumes:
         if (await desk.mounter.read_table()).at(staging) is not None:
             await self._unmount(volume, staging)
             if record is not None and record.begun:
-                await mark_formatted(desk, record, f"{record.use.fs_type} {record.begun}")
+                await mark_formatted(desk, record, mark_of(record.use, record.begun))
         elif record is not None and record.begun and not await self._is_erased(record):
             # Only the record says whose the half-made filesystem is. It waits for the next stage.
             await release_device(desk, volume, record)
