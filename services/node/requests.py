@@ -147,6 +147,8 @@ def parse_adoptable(
     Returns:
         How it was staged; None where the request does not say all of that.
     """
+    if not staging:
+        return None
     context, published = request.volume_context, request.publish_context
     capability = _capability(request.volume_capability, published)
     try:

@@ -25,12 +25,15 @@ def check_publication(
         alive: publications of which there still is something.
 
     Raises:
-        InUse: it is not staged there, or is published at the one path that it may be at.
+        InUse: it is not said where it is staged, or it is not staged there, or it is published at
+            the one path that it may be at.
         InvalidRequest: it is staged as something else.
         Conflict: it is published at this path otherwise.
     """
+    if not asked.staging:  # CSI has FAILED_PRECONDITION for this field, and no INVALID_ARGUMENT
+        raise InUse("staging_target_path must be given: volumes are staged before")
     if record is None or record.use.staging != asked.staging:
-        raise InUse(f"volume {volume} is not staged at {asked.staging or 'any path'}")
+        raise InUse(f"volume {volume} is not staged at {asked.staging}")
     if record.use.is_block != asked.is_block:
         kind = "a raw block device" if record.use.is_block else "a filesystem"
         raise InvalidRequest(f"volume_capability must be that of the staged volume, {kind}")

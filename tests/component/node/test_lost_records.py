@@ -2,13 +2,18 @@
 
 from grpclib.const import Status
 
+from protos.gen.csi import v1 as csi
 from tests.component.controller.rig import error_of
+from tests.component.node.blocks import SIZE
 from tests.component.node.rig import (
+    NAME,
     NodeRig,
     holding,
     mount_table,
     mounted,
     needs_mounts,
+    publish_context,
+    raw,
     write_safely,
 )
 from tests.component.node.ward import NQN, VOLUME, Ward
@@ -47,6 +52,26 @@ async def test_a_filesystem_whose_disk_was_renumbered_is_never_mounted_twice(war
 
         assert {status for status, _ in failures} == {Status.FAILED_PRECONDITION}
         assert points(ward.rig) == before
+
+
+async def test_a_volume_that_was_staged_nowhere_is_not_taken_for_one_of_another_plugin(
+    ward: Ward,
+) -> None:
+    await ward.rig.stage(raw())
+    await ward.rig.desk.records.drop(VOLUME)
+    request = csi.NodePublishVolumeRequest(
+        volume_id=NAME,
+        target_path=str(ward.rig.target()),
+        volume_capability=raw(),
+        publish_context=publish_context(NAME, "", SIZE),
+    )
+
+    status, text = await error_of(ward.rig.node.node_publish_volume(request))
+    await ward.rig.stage(raw(), f"{NAME[:-1]}2")
+
+    assert status is Status.FAILED_PRECONDITION
+    assert "staging_target_path" in text
+    assert ward.rig.desk.records.get(VOLUME) is None
 
 
 async def test_a_publication_that_fails_for_good_leaves_a_mount_that_was_there_before_it(

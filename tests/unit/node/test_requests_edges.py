@@ -227,6 +227,7 @@ def test_how_another_plugin_staged_a_volume_is_read_from_its_publication() -> No
 
     assert found == replace(USE, staging="/elsewhere", mkfs_options=())
     assert parse_adoptable(replace(PUBLISH, publish_context={}), STAGING, PREFIXES) is None
+    assert parse_adoptable(PUBLISH, "", PREFIXES) is None
 
 
 # Growing

@@ -37,6 +37,12 @@ def test_what_is_not_staged_there_is_not_published(record: Record | None) -> Non
         check_publication(record, USE.volume, FIRST, USE, _paths(record))
 
 
+@pytest.mark.parametrize("record", [None, RECORD, Record(replace(USE, staging=""))])
+def test_what_is_said_to_be_staged_nowhere_is_not_published(record: Record | None) -> None:
+    with pytest.raises(InUse, match=r"^staging_target_path must be given: volumes are staged"):
+        check_publication(record, USE.volume, FIRST, replace(USE, staging=""), _paths(record))
+
+
 def test_a_filesystem_is_not_published_as_a_raw_block_device() -> None:
     with pytest.raises(InvalidRequest, match="staged volume, a filesystem"):
         check_publication(RECORD, USE.volume, FIRST, replace(USE, fs_type=""), ())
