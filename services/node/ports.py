@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Protocol
 
 from libs.core.errors import Unreachable
-from libs.core.ids import Nqn, VolumeId
+from libs.core.ids import Nqn, Slot, VolumeId
 from libs.nvmeof.model import BlockDevice, Connection, Target
 from services.node.volume import Record
 
@@ -118,6 +118,15 @@ class Cluster(Protocol):
 
     async def attachment(self, volume: VolumeId) -> str | None:
         """Return the UID of what says that this node has a volume now; None if nothing does.
+
+        Raises:
+            Unreachable: the cluster does not answer.
+        """
+
+    async def identify(self, slot: Slot) -> VolumeId:
+        """Return the ID of the volume with a slot, which an NQN does not say as a whole.
+
+        Where the cluster knows of none, that of the default device's volume.
 
         Raises:
             Unreachable: the cluster does not answer.

@@ -11,7 +11,7 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
 from libs.core.errors import Unreachable
-from libs.core.ids import Nqn, VolumeId
+from libs.core.ids import Nqn, Slot, VolumeId
 from libs.nvmeof.mountinfo import Mount
 from services.node.ports import Marks, Reason
 from tests.fakes.faulty_fabrics import FaultyFabrics
@@ -55,6 +55,10 @@ class LaneCluster:
     async def attachment(self, volume: VolumeId) -> str | None:
         self._check()
         return f"of {volume}"
+
+    async def identify(self, slot: Slot) -> VolumeId:
+        self._check()
+        return VolumeId(slot)
 
     async def read_marks(self, volume: VolumeId) -> Marks | None:
         self._check()

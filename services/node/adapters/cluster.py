@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import structlog
 
 from libs.core.errors import Unreachable
-from libs.core.ids import OTHER_PREFIX, Nqn, VolumeId
+from libs.core.ids import OTHER_PREFIX, Nqn, Slot, VolumeId
 from libs.kube.answers import Object
 from libs.kube.attachments import attachment_name
 from libs.kube.client import KubeClient
@@ -103,6 +103,20 @@ class KubeCluster:
             return None
         return str(metadata.get("uid") or "")
 
+    async def identify(self, slot: Slot) -> VolumeId:
+        """Return the ID of the volume with a slot, as its PersistentVolume has it.
+
+        Where there is none under its name, that of the default device's volume.
+
+        Raises:
+            Unreachable: the cluster does not answer.
+        """
+        for name in _names(slot):
+            handle = self._handle(await self._kube.get(f"{PERSISTENT_VOLUMES}/{name}"))
+            if handle.partition("@")[0] == slot.text:
+                return VolumeId.parse(handle)
+        return VolumeId(slot)
+
     async def read_marks(self, volume: VolumeId) -> Marks | None:
         """Return a volume's marks; None where the cluster has no such volume.
 
@@ -161,32 +175,32 @@ class KubeCluster:
         Raises:
             Unreachable: the cluster does not answer.
         """
-        for name in _names(volume):
+        for name in _names(volume.slot):
             item = await self._kube.get(f"{PERSISTENT_VOLUMES}/{name}")
-            if item is not None and self._is_of(item, volume):
+            if self._handle(item) == volume.text:
                 return item
         return None
 
-    def _is_of(self, item: Object, volume: VolumeId) -> bool:
-        csi = (item.get("spec") or {}).get("csi")
-        if not isinstance(csi, dict):
-            return False
-        return csi.get("driver") == self._driver and csi.get("volumeHandle") == volume.text
+    def _handle(self, item: Object | None) -> str:
+        """Return the volume that a PersistentVolume is of; nothing if it is not this driver's."""
+        csi = ((item or {}).get("spec") or {}).get("csi")
+        if not isinstance(csi, dict) or csi.get("driver") != self._driver:
+            return ""
+        return str(csi.get("volumeHandle") or "")
 
     def _key(self, name: str) -> str:
         return f"{self._driver}/{name}"
 
 
-def _names(volume: VolumeId) -> Iterator[str]:
-    """Yield the names that external-provisioner may have given to a volume's PersistentVolume.
+def _names(slot: Slot) -> Iterator[str]:
+    """Yield the names that external-provisioner may have given to the PersistentVolume of a slot.
 
     It names the PersistentVolume as it names the volume, and `VolumeId.from_name` puts a prefix
     before names that are not `pvc-<uuid>`.
     """
-    slot = volume.slot.text
-    yield slot
-    if slot.startswith(OTHER_PREFIX) and not slot.startswith(f"{OTHER_PREFIX}-"):
-        yield slot.removeprefix(OTHER_PREFIX)
+    yield slot.text
+    if slot.text.startswith(OTHER_PREFIX) and not slot.text.startswith(f"{OTHER_PREFIX}-"):
+        yield slot.text.removeprefix(OTHER_PREFIX)
 
 
 def _annotations(item: Object) -> dict[str, str]:
@@ -233,6 +247,10 @@ class NoCluster:
     async def attachment(self, volume: VolumeId) -> str | None:  # noqa: ARG002 (as the port has it)
         """Say yes: nobody else could have it."""
         return ""
+
+    async def identify(self, slot: Slot) -> VolumeId:
+        """Return the ID of the default device's volume."""
+        return VolumeId(slot)
 
     async def read_marks(self, volume: VolumeId) -> Marks | None:  # noqa: ARG002 (as the port has it)
         """Return nothing: there are no PersistentVolumes."""

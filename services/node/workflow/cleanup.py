@@ -3,7 +3,7 @@
 import structlog
 
 from libs.core.errors import InvalidRequest, RdsCsiError
-from libs.core.ids import VolumeId
+from libs.core.ids import Slot
 from libs.nvmeof.errors import DeviceInUse
 from services.node.volume import Record
 from services.node.workflow.desk import Desk
@@ -56,10 +56,11 @@ async def _is_attached(desk: Desk, nqn: str) -> bool:
         Unreachable: it cannot be asked.
     """
     try:
-        volume = VolumeId.parse(nqn.rpartition(":")[2])
+        slot = Slot.parse(nqn.rpartition(":")[2])
     except InvalidRequest:
         return False
-    return bool(await desk.cluster.attachment(volume))
+    # The attachment is named after the whole ID, in which there may be a device.
+    return bool(await desk.cluster.attachment(await desk.cluster.identify(slot)))
 
 
 async def _forget_if_over(desk: Desk, record: Record) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from libs.core.errors import Unreachable
-from libs.core.ids import Nqn, VolumeId
+from libs.core.ids import Nqn, Slot, VolumeId
 from libs.csikit.keylock import open_keyed_tasks
 from services.node.adapters.loop import LoopFabrics
 from services.node.ports import Marks, Reason
@@ -41,6 +41,9 @@ class ToldCluster:
     async def attachment(self, volume: VolumeId) -> str | None:  # noqa: ARG002
         self.asked()
         return self.attached
+
+    async def identify(self, slot: Slot) -> VolumeId:
+        return VolumeId(slot)
 
     async def read_marks(self, volume: VolumeId) -> Marks | None:  # noqa: ARG002
         if self.is_away:
