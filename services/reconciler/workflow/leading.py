@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,9 +15,11 @@ from services.reconciler.ports import Clock, Cluster, Controller
 from services.reconciler.workflow.act import Actor
 from services.reconciler.workflow.herald import Herald
 from services.reconciler.workflow.looking import Lookout
+from services.reconciler.workflow.outlook import earliest
 from services.reconciler.workflow.passes import Passes
 from services.reconciler.workflow.recall import Recall
 from services.reconciler.workflow.records import Observer, PassRecord, Trigger
+from services.reconciler.workflow.tasks import end, forever
 from services.reconciler.workflow.triggers import Cause, Reconnects, Triggers
 
 log = structlog.get_logger(__name__)
@@ -29,7 +31,12 @@ _LOOK_AGAIN_SECONDS = 10.0
 """After a look of one who does not lead that failed."""
 
 _SAVE_AGAIN_SECONDS = 1.0
-_AFTER_A_BUG_SECONDS = 1.0
+
+_LISTINGS_APART = 9
+"""Between two full passes for what falls due: so many times as long as a listing takes.
+
+Many things may fall due one after the other, and the devices have other work.
+"""
 
 _FULL = frozenset({Trigger.START, Trigger.RECONNECT})
 """After these also the devices are listed anew."""
@@ -82,6 +89,9 @@ class Leading:
         self._full = Triggers(works.clock)
         self._asked: list[asyncio.Future[PassRecord]] = []
         """Of those who want a pass, and wait for it."""
+        self._is_listing = False
+        self._not_before = 0.0
+        """When a full pass may be run for what falls due."""
         self.next_full: float | None = None
 
     # Asking
@@ -121,20 +131,20 @@ class Leading:
     async def run(self) -> None:
         """Lead whenever this process may, and look while it may not; for ever."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(_forever("events", self._follow_changes))
-            group.create_task(_forever("connections", self._follow_connections))
-            group.create_task(_forever("passes", self._campaign))
+            group.create_task(forever("events", self._follow_changes))
+            group.create_task(forever("connections", self._follow_connections))
+            group.create_task(forever("passes", self._campaign))
 
     async def _campaign(self) -> None:
-        looking = asyncio.create_task(_forever("look", self._look))
+        looking = asyncio.create_task(forever("look", self._look))
         try:
             async with self._works.election.term():
-                await _end(looking)
+                await end(looking)
                 await self._lead()
         except NotLeader:
             log.info("passes end: another one leads, or nobody")
         finally:
-            await _end(looking)
+            await end(looking)
 
     async def _look(self) -> None:
         works = self._works
@@ -151,6 +161,7 @@ class Leading:
     async def _lead(self) -> None:
         works = self._works
         works.recall.forget()  # the one before may have changed it
+        works.passes.outlook.forget()
         works.triggers.begin(Trigger.START)
         await works.herald.begin()
         try:
@@ -174,32 +185,42 @@ class Leading:
     async def _run_quick(self) -> None:
         works = self._works
         while True:
-            cause = await works.triggers.take(self._wake_at())
+            cause = await works.triggers.take(earliest(self._wake_at(), self._touch_at()))
             began = works.clock.now()
-            if cause is None and not self._is_due(began):
-                await self._touch()
+            if _has_come(self._full_at(), began):
+                self._full.put(Trigger.TIMER)
+            if cause is None and not _has_come(works.passes.outlook.quick.at, began):
+                if _has_come(self._touch_at(), began):
+                    await self._touch()
                 continue
             if cause is not None:
                 works.observer.reacted(began - cause.since)
-            trigger = cause.trigger if cause else Trigger.TIMER
+            trigger = _trigger_of(cause)
             await works.passes.run(trigger, None, began)
             if trigger in _FULL:
                 self._full.put(trigger)
             await asyncio.sleep(_SHORTEST_SECONDS)
 
-    def _is_due(self, now: float) -> bool:
-        at = self._works.passes.next.at
-        return at is not None and now >= at
-
     def _wake_at(self) -> float | None:
-        """Return when something falls due, or what is waited for is to be saved; None for never."""
-        due = self._works.passes.next.due
-        wakes = [self._works.passes.next.at]
-        if due is not None:
-            # So that the next leader knows how much has passed; of hours, minutes do not matter.
-            waits = max(self._times.touch, (due - self._works.clock.now()) / 10)
-            wakes.append(self._works.recall.saved_at + waits)
-        return min((at for at in wakes if at is not None), default=None)
+        """Return when something falls due; None for never."""
+        return earliest(self._works.passes.outlook.quick.at, self._full_at())
+
+    def _full_at(self) -> float | None:
+        """Return when something falls due that takes a full pass, unless one comes anyway."""
+        at = self._works.passes.outlook.full.at
+        if at is None or self._is_listing or self._full.waiting is not None:
+            return None
+        return max(at, self._not_before)
+
+    def _touch_at(self) -> float | None:
+        """Return when what is waited for is to be saved; None where nothing is."""
+        outlook = self._works.passes.outlook
+        due = earliest(outlook.quick.due, outlook.full.due)
+        if due is None:
+            return None
+        # So that the next leader knows how much has passed; of hours, minutes do not matter.
+        waits = max(self._times.touch, (due - self._works.clock.now()) / 10)
+        return self._works.recall.saved_at + waits
 
     async def _touch(self) -> None:
         try:
@@ -215,15 +236,25 @@ class Leading:
         while True:
             cause = await self._full.take(None if is_first else self.next_full)
             is_first = False
-            asked = list(self._asked)
-            began = works.clock.now()
-            self.next_full = began + self._times.interval
-            survey = await works.lookout.survey()
-            record = await works.passes.run(_trigger_of(cause), survey, began)
-            for done in asked:
-                if not done.done():
-                    done.set_result(record)
+            self._is_listing = True
+            try:
+                await self._run_one_full(_trigger_of(cause))
+            finally:
+                self._is_listing = False
+                works.triggers.rouse()  # what it has seen may fall due sooner
             await asyncio.sleep(_SHORTEST_SECONDS)
+
+    async def _run_one_full(self, trigger: Trigger) -> None:
+        works, asked = self._works, list(self._asked)
+        began = works.clock.now()
+        self.next_full = began + self._times.interval
+        survey = await works.lookout.survey()
+        listed = works.clock.now()
+        self._not_before = listed + _LISTINGS_APART * (listed - began)
+        record = await works.passes.run(trigger, survey, began)
+        for done in asked:
+            if not done.done():
+                done.set_result(record)
 
     # Events
 
@@ -250,19 +281,8 @@ def _trigger_of(cause: Cause | None) -> Trigger:
     return cause.trigger if cause else Trigger.TIMER
 
 
-async def _forever(what: str, work: Callable[[], Awaitable[None]]) -> None:
-    """Do something again and again; a bug must not end it unnoticed."""
-    while True:
-        try:
-            await work()
-        except Exception:
-            log.exception("unexpected error; going on", what=what)
-            await asyncio.sleep(_AFTER_A_BUG_SECONDS)
-
-
-async def _end(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+def _has_come(at: float | None, now: float) -> bool:
+    return at is not None and now >= at
 
 
 @contextlib.asynccontextmanager
@@ -273,4 +293,4 @@ async def open_leading(works: Works, times: Times) -> AsyncIterator[Leading]:
     try:
         yield leading
     finally:
-        await _end(task)
+        await end(task)

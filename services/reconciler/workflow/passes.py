@@ -8,7 +8,7 @@ import structlog
 
 from libs.core.errors import InUse, RdsCsiError
 from libs.kube.errors import NotLeader
-from services.reconciler.findings import Decision, FindingKind, FindingState
+from services.reconciler.findings import Decision, FindingKind
 from services.reconciler.inventory import Seen
 from services.reconciler.memory import Memory
 from services.reconciler.ports import Clock
@@ -17,6 +17,7 @@ from services.reconciler.workflow.backoff import Backoff
 from services.reconciler.workflow.board import Board
 from services.reconciler.workflow.herald import Herald
 from services.reconciler.workflow.looking import Lookout
+from services.reconciler.workflow.outlook import Outlook
 from services.reconciler.workflow.recall import Recall
 from services.reconciler.workflow.records import (
     Observer,
@@ -32,9 +33,6 @@ log = structlog.get_logger(__name__)
 _MOST_ROUNDS = 6
 """Looks in one pass: being rid of an attachment takes four, and what fails is for later passes."""
 
-_AGAIN_SECONDS = 5.0
-"""When it is looked again where not all was known, or something is held back."""
-
 _PATIENCE_SECONDS = 3.0
 """How long a look waits for the actions of the one before; those that take longer go on."""
 
@@ -43,24 +41,6 @@ _HURRIED = frozenset({Trigger.START, Trigger.RECONNECT})
 
 _ILL = frozenset({PassResult.FAILED, PassResult.STOPPED})
 """Results that the log warns of."""
-
-
-@dataclass(slots=True)
-class Next:
-    """When something is to be done without any event.
-
-    Attributes:
-        due: when what waits falls due; None where nothing does.
-        retry: when what failed is tried again, likewise.
-    """
-
-    due: float | None = None
-    retry: float | None = None
-
-    @property
-    def at(self) -> float | None:
-        """The earlier of the two."""
-        return min((at for at in (self.due, self.retry) if at is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +67,7 @@ class Passes:
         self._acted_at = 0.0
         self.last: PassRecord | None = None
         self.current: PassRecord | None = None
-        self.next = Next()
+        self.outlook = Outlook(parts.backoff, parts.actor.keys)
 
     # As the leader
 
@@ -116,7 +96,7 @@ class Passes:
                 raise
             except RdsCsiError as error:
                 words = f"{error.message} ({error.detail})" if error.detail else error.message
-                self.next = Next(retry=self._parts.clock.now() + _AGAIN_SECONDS)
+                self.outlook.failed(self._parts.clock.now(), is_full=record.is_full)
                 self._end(record, PassResult.FAILED, words)
             except asyncio.CancelledError:
                 self._end(record, PassResult.FAILED, "it was broken off")
@@ -127,12 +107,12 @@ class Passes:
         parts = self._parts
         first = None  # the one in which everything was looked at: the pass is told by it
         for _ in range(_MOST_ROUNDS):
-            seen = survey or await parts.lookout.glance()
+            seen, is_full = survey or await parts.lookout.glance(), survey is not None
             survey = None
             decision = await self._decide(seen)
             await parts.herald.looked(seen.attachments)
             first = first or decision
-            outcomes = await self._act(record, decision)
+            outcomes = await self._act(record, decision, is_full=is_full)
             if outcomes:
                 await self._show(decision)
             if not any(outcome.state is OutcomeState.DONE for outcome in outcomes):
@@ -154,9 +134,9 @@ class Passes:
         await parts.herald.found(decision.found)
         return decision
 
-    async def _act(self, record: PassRecord, decision: Decision) -> list[Outcome]:
+    async def _act(self, record: PassRecord, decision: Decision, *, is_full: bool) -> list[Outcome]:
         parts = self._parts
-        parts.backoff.keep({action.key for action in decision.actions})
+        self.outlook.decided(decision, is_full=is_full)
         await self._show(decision)
         record.findings = max(record.findings, len(decision.findings))
         record.planned += len(decision.actions)
@@ -165,20 +145,8 @@ class Passes:
         record.outcomes += outcomes
         if decision.actions:
             self._acted_at = parts.clock.now()
-        self.next = Next(decision.next_due, self._retry_at(decision))
+        self.outlook.acted(decision, outcomes, parts.clock.now(), is_full=is_full)
         return outcomes
-
-    def _retry_at(self, decision: Decision) -> float | None:
-        """Return when to look again though nothing may happen until then."""
-        parts = self._parts
-        if paused := decision.memory.paused:
-            return paused.until
-        at = parts.backoff.next_try(parts.actor.keys)
-        is_held = any(f.state is FindingState.HELD_BACK for f in decision.findings)
-        if not decision.incomplete and not is_held:
-            return at
-        again = parts.clock.now() + _AGAIN_SECONDS
-        return min(at, again) if at is not None else again
 
     async def _show(self, decision: Decision) -> None:
         parts = self._parts

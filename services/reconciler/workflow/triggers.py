@@ -49,6 +49,10 @@ class Triggers:
         self._cause = None
         self.put(trigger)
 
+    def rouse(self) -> None:
+        """Have `take` return though nothing has happened: what it waits for may come sooner."""
+        self._happened.set()
+
     async def take(self, until: float | None) -> Cause | None:
         """Wait for a trigger, up to a moment; return what happened, None where nothing did."""
         limit = None if until is None else max(until - self._clock.now(), 0.0)
