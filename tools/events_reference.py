@@ -35,7 +35,8 @@ MEANINGS: Mapping[str, str] = {
     "ConnectionLost": "the volume is out of order on this node: see whether the device is away",
     "ConnectionRestored": "it is in order again",
     "VolumeSuspended": "it failed three times in a row and is left alone for up to ten minutes. "
-    "See the reason; to have it tried at once: [node.md](../node.md#when-something-goes-wrong)",
+    "See the reason; to have it tried at once: "
+    "[node.md](../node.md#a-repair-and-a-volume-that-is-left-alone)",
     "VolumeMountFailed": "a pod's volume cannot be mounted, and why",
     "VolumeMountedAtLast": "it could be mounted in the end",
     "OrphanFound": "something on a device belongs to nothing in the cluster: `rdsctl orphans`",
