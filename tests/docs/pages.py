@@ -52,16 +52,20 @@ def shell_lines(page: Path) -> Iterator[str]:
             yield from (line.strip() for line in joined.splitlines() if line.strip())
 
 
+def prose(page: Path) -> str:
+    """Return a page without its fenced blocks."""
+    return _FENCE.sub("", page.read_text())
+
+
 def links(page: Path) -> Iterator[str]:
     """Return where a page leads to, in this repository."""
-    text = _FENCE.sub("", page.read_text())
-    yield from _LINK.findall(_CODE.sub("`", text))
+    yield from _LINK.findall(_CODE.sub("`", prose(page)))
 
 
 def anchors(page: Path) -> set[str]:
     """Return the anchors of a page's headings, as the site and code hosts make them."""
     found = set()
-    for heading in _HEADING.findall(_FENCE.sub("", page.read_text())):
+    for heading in _HEADING.findall(prose(page)):
         text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "")
         found.add(re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", text).strip().lower()))
     return found

@@ -16,7 +16,7 @@ from services.controller.config import ControllerSettings
 from services.controller.requests.parameters import parse_changes, parse_parameters
 from services.node.config import NodeSettings
 from services.reconciler.config import ReconcilerSettings
-from tests.docs.pages import PAGES, ROOT, fences, name_of, shell_lines
+from tests.docs.pages import PAGES, ROOT, fences, name_of, prose, shell_lines
 from tests.k8s.render import check_schemas, need_tools
 
 SETTINGS = (ControllerSettings, NodeSettings, ReconcilerSettings)
@@ -91,6 +91,26 @@ def test_every_command_of_rdsctl_is_one_that_it_takes(page: Path) -> None:
     for command in (command for line in lines for command in commands_of(line)):
         if command[:1] == ["rdsctl"]:
             build_parser().parse_args(command[1:])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_no_command_in_a_table_has_a_pipe(page: Path) -> None:
+    rows = [line for line in prose(page).splitlines() if line.lstrip().startswith("|")]
+
+    code = [span for row in rows for span in re.findall(r"`[^`]*`", row)]
+
+    # It would end the cell, and written as \| it does not work where it is pasted.
+    assert [span for span in code if "|" in span] == []
+
+
+def test_a_function_of_the_shell_is_the_same_on_every_page() -> None:
+    found: dict[str, set[str]] = {}
+    for line in (line for page in PAGES for line in shell_lines(page)):
+        if function := re.match(r"(\w+)\(\) \{ ", line):
+            found.setdefault(function[1], set()).add(line)
+
+    assert {name for name, texts in found.items() if len(texts) > 1} == set()
+    assert {"logs", "on_node"} <= found.keys()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
