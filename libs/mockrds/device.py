@@ -209,10 +209,10 @@ class Device(SubvolumeStore):
     # Files
 
     def list_files(self) -> list[Item]:
-        """Return the properties of all files."""
+        """Return the properties of all files that can be seen."""
         return [
             {".id": f"*F{i:X}", "name": name, "type": "file", "size": size}
-            for i, (name, size) in enumerate(sorted(self.files.items()))
+            for i, (name, size) in enumerate(sorted(self.shown_files().items()))
         ]
 
     def remove_files(self, ids: Iterable[str]) -> None:

@@ -33,7 +33,7 @@ class Pool:
         size: the whole.
         filesystem: its kind.
         used: what is taken by other than our files.
-        mounted: whether it is there.
+        mounted: whether it is there; while it is not, nothing that is in it is shown.
         state: what the array says of itself.
     """
 
@@ -75,9 +75,14 @@ class FileStore:
         )
         return max(pool.size - pool.used - taken, 0)
 
+    def shown_files(self) -> dict[str, int]:
+        """Return the files that can be seen: those of a pool that is not mounted cannot."""
+        hidden = tuple(f"{pool.mount_point}/" for pool in self.pools if not pool.mounted)
+        return {name: size for name, size in self.files.items() if not name.startswith(hidden)}
+
     def copy_file(self, source: str, target: str) -> None:
         """Copy a file to a free name."""
-        if source not in self.files:
+        if source not in self.shown_files():
             raise ConsoleError("no such item")
         if target in self.files:
             raise ConsoleError("failure: already have file with such name")

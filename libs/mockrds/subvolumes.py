@@ -46,7 +46,8 @@ class SubvolumeStore(FileStore):
         return self.next_id
 
     def list_subvolumes(self) -> list[Item]:
-        """Return the properties of all subvolumes."""
+        """Return the properties of all subvolumes of the pools that are mounted."""
+        mounted = {pool.mount_point for pool in self.pools if pool.mounted}
         return [
             {
                 ".id": sub.id,
@@ -57,6 +58,7 @@ class SubvolumeStore(FileStore):
                 "read-only": sub.read_only,
             }
             for sub in self.subvolumes
+            if sub.label in mounted
         ]
 
     def add_subvolume(self, label: str, name: str, parent: str, *, read_only: bool) -> None:

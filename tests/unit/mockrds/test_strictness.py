@@ -56,6 +56,26 @@ def test_only_the_properties_that_were_asked_for_are_listed() -> None:
     )
 
 
+def test_what_is_in_a_pool_that_is_not_mounted_is_not_shown_and_comes_back_with_it() -> None:
+    on = Device([Pool("raid10", 10 * GIB), Pool("btr", 10 * GIB, "btrfs")])
+    run(f"{ADD}; /disk/btrfs/subvolume/add fs=btr name=b", on)
+    shown = ":put [:len [/disk/find where type=file]]; :put [:len [/file/find]]"
+    shown += "; :put [:len [/disk/btrfs/subvolume/find]]"
+
+    there = run(shown, on)
+    for pool in on.pools:
+        pool.mounted = False
+    gone = run(shown, on)
+    copied = run("/file/copy src=raid10/a.img dst=raid10/b.img", on)
+    removed = run("/disk/remove [find where slot=a]; /file/remove [find]", on)
+    for pool in on.pools:
+        pool.mounted = True
+
+    assert (there, gone) == ("1\n1\n1", "1\n0\n0")
+    assert (copied, removed) == ("no such item", "")
+    assert run(shown, on) == "0\n1\n1"
+
+
 @pytest.mark.parametrize(("count", "amount"), [(0, 0.0), (-1, 0.0), (1, -1.0), (1, float("nan"))])
 def test_a_fault_that_makes_no_sense_is_refused(count: int, amount: float) -> None:
     with pytest.raises(ValueError, match="count must be at least 1"):
