@@ -123,7 +123,8 @@ def remove_disk(
     """Take away export, item, backing file and subvolume of a slot, if the disk lies at `path`.
 
     Removing the item leaves the file (manual, Disks). The file goes only when no item refers to it
-    any more, under whatever slot.
+    any more, under whatever slot. The item goes only while its pool is mounted: a file that is not
+    to be seen then would be there again later, with nobody who knows of it.
 
     Args:
         features: what the release can do.
@@ -133,7 +134,7 @@ def remove_disk(
         copied: whether to go on although there are copies, which may not be complete.
     """
     found = f"/disk/find where {slot_is(slot)} and {path_is(path)}"
-    here = f"({count(found)} > 0)"
+    here = f"({count(found)} > 0) && {has_room(path.pool, 0)}"
     no_copies = "" if copied else _no_copies(features, slot)
     remove = f"/disk/set [{found}] nvme-tcp-export=no; /disk/remove [{found}]"
     lines = [f":if ({here}{no_copies}) do={{{remove}}}", *_remove_file(path, no_copies)]

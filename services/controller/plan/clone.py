@@ -18,6 +18,7 @@ from services.controller.plan.steps import (
     RemoveFile,
     Step,
     Terms,
+    check_listed,
 )
 from services.controller.plan.volumes import (
     Room,
@@ -175,6 +176,7 @@ def _whole_source(source: Source, from_: SlotState, terms: Terms) -> tuple[Image
 
     Raises:
         NotFound: there is none.
+        Unreachable: it is a snapshot, none is to be seen, and a pool is not mounted.
         Busy: it is itself not complete yet.
     """
     if not source.is_snapshot:
@@ -191,6 +193,7 @@ def _whole_source(source: Source, from_: SlotState, terms: Terms) -> tuple[Image
         if not copy.is_complete:
             raise Busy(f"{source} is being made: {copy}")
         return copy.image, copy.origin.size
+    check_listed(str(source), terms.bases, from_.pools)
     raise NotFound(f"{source} does not exist")
 
 

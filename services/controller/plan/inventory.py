@@ -98,15 +98,6 @@ def hosts_of(disk: FileDisk) -> tuple[str, ...]:
     return tuple(host for host in admitted.split(",") if host not in {"", NOBODY})
 
 
-def unmounted(bases: Iterable[DevicePath], pools: Iterable[Pool]) -> tuple[str, ...]:
-    """Return the pools of the directories that are not mounted.
-
-    While one is not, its files are not listed, and no listing is whole.
-    """
-    mounted = {pool.mount_point for pool in pools}
-    return tuple(sorted({base.pool for base in bases} - mounted))
-
-
 def take_inventory(storage: Storage, bases: tuple[DevicePath, ...]) -> Inventory:
     """Return what is there. Ten thousand items take a second or so."""
     return _Taking(storage, bases).all()

@@ -17,6 +17,7 @@ from services.controller.plan.steps import (
     RemoveFile,
     Step,
     Terms,
+    check_listed,
 )
 from services.controller.plan.volumes import plan_delete
 
@@ -52,7 +53,18 @@ class Orphan:
 
 
 def size_of(orphan: Orphan, terms: Terms, seen: SlotState) -> int | None:
-    """Return how many bytes it has; None where it is gone, 0 where that is not known."""
+    """Return how many bytes it has; None where it is gone, 0 where that is not known.
+
+    Raises:
+        Unreachable: it is not to be seen, and a pool is not mounted.
+    """
+    size = _size_of(orphan, terms, seen)
+    if size is None:
+        check_listed(str(orphan), terms.bases, seen.pools)
+    return size
+
+
+def _size_of(orphan: Orphan, terms: Terms, seen: SlotState) -> int | None:
     match orphan.kind:
         case Kind.VOLUME:
             return seen.disk.size if seen.disk else _left(seen)

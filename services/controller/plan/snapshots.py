@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from libs.core.errors import Conflict, InUse, NotFound, Unsupported
 from libs.core.ids import SnapshotId
 from libs.core.images import INNER_NAME, Image, Layout, Origin
+from libs.core.paths import DevicePath
 from libs.rdsclient.model import BackingFile, Branch, SlotState, Subvolume
 from services.controller.plan.copies import (
     Copying,
@@ -23,6 +24,7 @@ from services.controller.plan.steps import (
     RemoveFile,
     Step,
     Terms,
+    check_listed,
     check_room,
 )
 from services.controller.plan.volumes import label_of
@@ -76,14 +78,18 @@ def snapshot_in(seen: SlotState | None) -> Snapshot | None:
     return next(iter(snapshots_in(seen.files, seen.subvolumes)), None)
 
 
-def found_snapshot(snapshot: SnapshotId, seen: SlotState | None) -> Snapshot:
-    """Return the snapshot.
+def found_snapshot(
+    snapshot: SnapshotId, bases: tuple[DevicePath, ...], seen: SlotState | None
+) -> Snapshot:
+    """Return the snapshot; `bases` are the directories that it may be in.
 
     Raises:
         NotFound: there is none.
+        Unreachable: there is none to be seen, and a pool is not mounted.
     """
     there = snapshot_in(seen)
     if there is None:
+        check_listed(f"snapshot {snapshot}", bases, seen.pools if seen else ())
         raise NotFound(f"snapshot {snapshot} does not exist")
     return there
 
@@ -153,6 +159,7 @@ def plan_delete_snapshot(
 
     Raises:
         InUse: a volume is being copied from it.
+        Unreachable: nothing is to be seen of it, and a pool is not mounted.
     """
     if not snapshot.is_managed:
         return ()
@@ -169,4 +176,6 @@ def plan_delete_snapshot(
         place = place_of(sub, seen, terms.bases)
         if place is not None:
             steps.append(RemoveBranch(slot, place.path, Branch(sub.label, sub.name)))
+    if not steps:
+        check_listed(f"snapshot {snapshot}", terms.bases, seen.pools)
     return tuple(steps)

@@ -5,7 +5,7 @@ left, none when all is as it should be. A step is safe to repeat and answers wit
 after it, so the same plan is the confirmation, and after a crash it is the recovery.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from libs.core.errors import Exhausted, NotFound, Unreachable
@@ -191,6 +191,30 @@ def check_room(name: str, pool: Pool | None, needed: int) -> None:
         raise Exhausted(
             f"pool {name} has {format_bytes(pool.free)} free, not the {format_bytes(needed)} that "
             "are needed"
+        )
+
+
+def unmounted(bases: Iterable[DevicePath], pools: Iterable[Pool]) -> tuple[str, ...]:
+    """Return the pools of the directories that are not mounted.
+
+    While one is not, its files are not listed, and no listing is whole.
+    """
+    mounted = {pool.mount_point for pool in pools}
+    return tuple(sorted({base.pool for base in bases} - mounted))
+
+
+def check_listed(what: str, bases: Iterable[DevicePath], pools: Iterable[Pool]) -> None:
+    """Check that what was not seen is not there: that the pools of all directories are mounted.
+
+    A device that starts answers before its arrays are assembled.
+
+    Raises:
+        Unreachable: one is not, and nothing can be said of `what`.
+    """
+    if missing := unmounted(bases, pools):
+        raise Unreachable(
+            f"not mounted on the device: {', '.join(missing)}; until it is, nobody can say what "
+            f"there is of {what}"
         )
 
 

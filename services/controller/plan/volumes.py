@@ -20,6 +20,7 @@ from services.controller.plan.steps import (
     RemoveDisk,
     Step,
     Terms,
+    check_listed,
     check_promised,
     check_room,
     found,
@@ -200,6 +201,7 @@ def plan_delete(
     Raises:
         InUse: a node holds the volume, it is being copied, the slot's disk lies outside those
             directories, or a disk in another slot uses the file.
+        Unreachable: a pool is not mounted, so that what is left of the volume cannot be seen.
     """
     nodes = sorted({attachment.node for attachment in held})
     if nodes:
@@ -218,9 +220,13 @@ def plan_delete(
                 f"volume {volume} has its backing file at {seen.disk.path}, which is none of the "
                 "directories that the driver may use; nothing was removed"
             )
+        # Without the item nobody would find its file again, once that is back.
+        check_room(image.directory.pool, seen.pool(image.directory.pool), 0)
         return (RemoveDisk(slot, image.path, branch_of(image, seen), copied=True),)
     used = {user.path: user.slot for user in seen.users}
     left = images_left(slot, bases, seen)
+    if not left:
+        check_listed(f"volume {volume}", bases, seen.pools)
     for image in left:
         if image.path.text in used:
             raise InUse(

@@ -12,6 +12,7 @@ from libs.core.ids import MANAGED_PREFIXES, Slot, SnapshotId, VolumeId
 from services.controller.answers import Listed
 from services.controller.plan.copies import within
 from services.controller.plan.snapshots import Snapshot, snapshots_in
+from services.controller.plan.steps import check_listed
 from services.controller.ports import Attachment, Cluster, Device
 from services.controller.requests.snapshots import SnapshotQuery
 from services.controller.sites import Site
@@ -114,7 +115,8 @@ class Catalog:
     ) -> tuple[list[tuple[SnapshotId, VolumeId, Snapshot]], str]:
         """Return a page of snapshots, each with its ID and its volume's, and the next token.
 
-        What is asked of one snapshot or one volume is asked of its device alone.
+        What is asked of one snapshot or one volume is asked of its device alone. A device whose
+        pools are not all mounted fails the whole, unless it is asked for one snapshot and has it.
         """
         if query.is_empty:
             return [], ""
@@ -138,12 +140,17 @@ class Catalog:
         else:
             seen = await device.read_slot(query.snapshot.slot)
 
+        bases = site.settings.volume_base_paths
+
         def read() -> tuple[Snapshot, ...]:
-            ours = within(seen, site.settings.volume_base_paths)
+            ours = within(seen, bases)
             return snapshots_in(ours.files, ours.subvolumes)
 
         # Beside the event loop: ten thousand names take a quarter of a second to read.
         snapshots = await asyncio.to_thread(read)
+        if query.snapshot is None or not snapshots:
+            what = f"snapshot {query.snapshot}" if query.snapshot else "the snapshots"
+            check_listed(what, bases, seen.pools)
         entries = (
             (
                 SnapshotId(Slot(snapshot.name), site.suffix),

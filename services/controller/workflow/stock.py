@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from libs.core.errors import InvalidRequest, RdsCsiError, Unreachable
 from libs.core.ids import MANAGED_PREFIXES, NodeId, VolumeId
 from libs.rdsclient.model import FileDisk
-from services.controller.plan.inventory import Inventory, take_inventory, unmounted
+from services.controller.plan.inventory import Inventory, take_inventory
+from services.controller.plan.steps import unmounted
 from services.controller.ports import Cluster, Device, KnownClaim, Node, Registry
 from services.controller.sites import Site
 

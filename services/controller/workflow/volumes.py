@@ -68,6 +68,7 @@ class Volumes:
         self._desk = desk
         self._cluster = cluster
         self._site = site
+        self._bases = site.settings.volume_base_paths
         self._promises: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._unchecked: set[str] = set()
         self._checked: set[str] = set()
@@ -280,7 +281,7 @@ class Volumes:
                 f"volume {wanted.volume}, and whether it got it before the copy was begun shows "
                 "when it is attached, or when the copy is complete"
             )
-        return found_snapshot(wanted.snapshot, seen_last)
+        return found_snapshot(wanted.snapshot, self._bases, seen_last)
 
     async def delete_snapshot(self, snapshot: SnapshotId) -> None:
         """Remove a snapshot."""
@@ -291,5 +292,6 @@ class Volumes:
 
         Raises:
             NotFound: there is none.
+            Unreachable: there is none to be seen, and a pool is not mounted.
         """
-        return found_snapshot(snapshot, await self._desk.read(snapshot.slot))
+        return found_snapshot(snapshot, self._bases, await self._desk.read(snapshot.slot))

@@ -15,6 +15,7 @@ from tests.unit.controller.values import (
     BASE,
     NAME,
     NOW,
+    OTHER_POOL,
     TERMS,
     disk,
     state,
@@ -32,11 +33,13 @@ def seen_snapshot(size: int = GIB) -> SlotState:
     return SlotState(
         SNAPSHOT.slot,
         files=(BackingFile(PLACE.path.text, size),),
-        pools=(Pool("raid10", 100 * GIB, 10 * GIB),),
+        pools=(Pool("raid10", 100 * GIB, 10 * GIB), OTHER_POOL),
     )
 
 
-NOTHING = SlotState(SNAPSHOT.slot, pools=(Pool("raid10", 100 * GIB, 10 * GIB, label="raid10"),))
+NOTHING = SlotState(
+    SNAPSHOT.slot, pools=(Pool("raid10", 100 * GIB, 10 * GIB, label="raid10"), OTHER_POOL)
+)
 
 SUB_TERMS = replace(TERMS, bases=(BTRFS,))
 SUB = Image(BTRFS, VolumeId.parse(NAME).slot, None, Layout.SUBVOLUME)

@@ -261,7 +261,7 @@ def test_a_subvolume_begun_from_something_else_is_not_taken_for_this_clone() -> 
 
 def test_a_snapshot_needs_a_look_and_a_place_of_ours() -> None:
     with pytest.raises(NotFound, match=f"snapshot {SNAPSHOT} does not exist"):
-        found_snapshot(SNAPSHOT, NOTHING)
+        found_snapshot(SNAPSHOT, TERMS.bases, NOTHING)
     assert snapshot_in(None) is None
     assert plan_delete_snapshot(SNAPSHOT, TERMS, None) == (Look(SNAPSHOT.slot),)
     for path in ("/raid10/x.qcow2", f"/raid10/elsewhere/{NAME}.img"):

@@ -10,7 +10,7 @@ from libs.core.images import Image
 from libs.core.paths import DevicePath
 from libs.rdsclient.model import BackingFile, Export, FileDisk, Pool, SlotState, Storage, Subvolume
 from services.controller.plan.fingerprints import Kind, fingerprint
-from services.controller.plan.inventory import take_inventory, unmounted
+from services.controller.plan.inventory import take_inventory
 
 BASES = (DevicePath("/p/v"), DevicePath("/b/v"))
 POOLS = (Pool("p", 100, 50), Pool("b", 100, 50, "btrfs", label="tank"))
@@ -193,8 +193,3 @@ def test_a_fingerprint_tells_any_two_states_apart() -> None:
     prints |= {fingerprint(Kind.FILE, "pvc-a", base), fingerprint(Kind.VOLUME, "pvc-b", base)}
 
     assert len(prints) == len(states) + 2
-
-
-def test_pools_of_the_directories_that_are_not_mounted_are_named() -> None:
-    assert unmounted(BASES, POOLS) == ()
-    assert unmounted(BASES, POOLS[:1]) == ("b",)

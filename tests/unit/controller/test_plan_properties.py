@@ -19,6 +19,7 @@ from tests.unit.controller.values import (
     BASE,
     NAME,
     OTHER_BASE,
+    OTHER_POOL,
     SITES,
     TERMS,
     create_request,
@@ -42,7 +43,7 @@ class World:
     def see(self) -> SlotState:
         pool = Pool("raid10", TIB, self.free)
         files = tuple(map(BackingFile, self.files))
-        return SlotState(VOLUME.slot, self.disk, files, pools=(pool,))
+        return SlotState(VOLUME.slot, self.disk, files, pools=(pool, OTHER_POOL))
 
     def _admits(self, spec: DiskSpec) -> bool:
         return not self.disk and spec.path.text not in self.files and self.free >= spec.size

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from libs.core.errors import InUse
+from libs.core.errors import InUse, Unreachable
 from libs.core.ids import SnapshotId, VolumeId
 from libs.core.images import Image, Layout, Origin
 from libs.core.paths import DevicePath
@@ -159,7 +159,15 @@ def test_an_orphan_is_called_by_its_path_or_else_by_its_slot() -> None:
 def test_the_size_of_an_orphan_is_told_and_none_where_it_is_gone(
     what: Orphan, seen: SlotState, size: int | None
 ) -> None:
-    assert size_of(what, SUB_TERMS, seen) == size
+    assert size_of(what, SUB_TERMS, replace(seen, pools=(TANK,))) == size
+
+
+def test_an_orphan_that_cannot_be_seen_is_not_taken_for_gone() -> None:
+    there = left(BackingFile(PLAIN.text, 7))
+
+    assert size_of(orphan(Kind.FILE, PLAIN), SUB_TERMS, replace(there, pools=())) == 7
+    with pytest.raises(Unreachable, match=f"not mounted on the device: btr;.* of file {COPY}"):
+        size_of(orphan(Kind.FILE, COPY), SUB_TERMS, replace(there, pools=()))
 
 
 def test_an_orphan_that_changed_since_it_was_listed_stays() -> None:

@@ -123,7 +123,7 @@ def test_only_subvolumes_with_an_origin_are_snapshots() -> None:
     (only,) = snapshots_in((), (*STRANGERS, *SUB_SNAPSHOT.subvolumes))
 
     assert (only.name, only.source) == (SNAPSHOT.text, NAME)
-    assert found_snapshot(SNAPSHOT, SUB_SNAPSHOT) == only
+    assert found_snapshot(SNAPSHOT, SUB_TERMS.bases, SUB_SNAPSHOT) == only
 
 
 def test_the_file_within_a_subvolume_goes_with_it_and_not_by_itself() -> None:

@@ -248,7 +248,8 @@ def test_a_volume_in_a_subvolume_is_deleted_with_it_whether_its_disk_is_there_or
     assert plan_delete(VOLUME, (), terms, whole) == removal
     assert plan_delete(VOLUME, (), terms, bare) == removal
     assert plan_delete(VOLUME, (), terms, replace(whole, disk=None)) == removal
-    assert plan_delete(VOLUME, (), TERMS, bare) == ()
+    pools = (TANK, *state().pools)
+    assert plan_delete(VOLUME, (), TERMS, replace(bare, pools=pools)) == ()
 
 
 def test_files_of_other_names_are_left_alone() -> None:

@@ -18,6 +18,7 @@ from services.controller.sites import Site, Sites
 NAME = "pvc-0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 BASE = DevicePath.parse("/raid10/volumes")
 OTHER_BASE = DevicePath.parse("/ssd/volumes")
+OTHER_POOL = Pool("ssd", GIB, GIB)
 LIMITS = Limits(default=GIB, maximum=64 * TIB)
 SETTINGS = ControllerSettings(
     rds_address="192.0.2.1",
@@ -86,7 +87,7 @@ def state(
         slot=Slot.parse(NAME),
         disk=found,
         files=tuple(BackingFile(file) for file in files),
-        pools=() if free is None else (Pool("raid10", 100 * GIB, free),),
+        pools=() if free is None else (Pool("raid10", 100 * GIB, free), OTHER_POOL),
     )
 
 

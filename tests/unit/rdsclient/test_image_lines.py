@@ -137,6 +137,7 @@ def test_an_image_is_copied_where_it_is_there_and_the_slot_has_none_yet() -> Non
 
 
 HERE = f'/disk/find where slot="pvc-1" and {OF_PATH}'
+MOUNTED = '([:len [/disk/find where mount-point="raid10" and free>=0]] > 0)'
 NO_FILES = rf' && ([:len [/file/find where name~"\[.\]of\[.\]pvc-1{ENDING}"]] = 0)'
 NO_BRANCHES = rf' && ([:len [{SUBVOLUME}/find where fullname~"\[.\]of\[.\]pvc-1\$"]] = 0)'
 UNUSED = f"([:len [/disk/find where {OF_PATH}]] = 0)"
@@ -161,7 +162,8 @@ def test_a_disk_goes_with_its_file_and_subvolume_once_nothing_refers_to_them(
 ) -> None:
     command = images.remove_disk(features, SLOT, PATH, branch, copied=copied)
 
-    statements = [f":if (([:len [{HERE}]] > 0){no_copies}) {DROP}", DROP_FILE % no_copies]
+    conditions = f"([:len [{HERE}]] > 0) && {MOUNTED}{no_copies}"
+    statements = [f":if ({conditions}) {DROP}", DROP_FILE % no_copies]
     assert command == change(features, *statements, *([DROP_BRANCH % no_copies] if branch else []))
 
 
