@@ -75,6 +75,7 @@ class Watched(Generic[T]):
         self._heard_at = -math.inf
         self._resumptions = 0
         self._listeners: list[Callable[[], None]] = []
+        self._followers: list[tuple[Callable[[T], None], Callable[[T], None]]] = []
 
     # What is known
 
@@ -123,6 +124,14 @@ class Watched(Generic[T]):
     def subscribe(self, listener: Callable[[], None]) -> None:
         """Have a function called whenever what is known has changed. It must not wait."""
         self._listeners.append(listener)
+
+    def follow(self, added: Callable[[T], None], removed: Callable[[T], None]) -> None:
+        """Have functions called with each value that comes, and each that goes. They must not wait.
+
+        One that changes goes and comes again. It is for what would else have to be counted anew,
+        and has to begin before anything is known.
+        """
+        self._followers.append((added, removed))
 
     # Keeping it up to date
 
@@ -190,6 +199,8 @@ class Watched(Generic[T]):
 
     def _replace_all(self, fresh: dict[str, T]) -> None:
         has_changed = not self.is_complete or fresh != self._items
+        for value in self._items.values():
+            self._lose(value)
         self._items, self._by_index = {}, defaultdict(dict)
         for name, value in fresh.items():
             self._keep(name, value)
@@ -229,6 +240,8 @@ class Watched(Generic[T]):
         if value is not None:
             self._items[name] = value
             self._by_index[self._index(value)][name] = value
+            for added, _ in self._followers:
+                added(value)
 
     def _drop(self, name: str) -> T | None:
         value = self._items.pop(name, None)
@@ -237,7 +250,12 @@ class Watched(Generic[T]):
             self._by_index[key].pop(name, None)
             if not self._by_index[key]:
                 del self._by_index[key]
+            self._lose(value)
         return value
+
+    def _lose(self, value: T) -> None:
+        for _, removed in self._followers:
+            removed(value)
 
     def _tell(self) -> None:
         for listener in self._listeners:

@@ -16,11 +16,9 @@ from libs.kube.attachments import (
     PersistentVolume,
     VolumeAttachment,
     claims_of,
-    join,
     join_all,
     read_attachment,
     read_volume,
-    slot_of,
 )
 from libs.kube.client import KubeClient, Object
 from libs.kube.errors import NotServed
@@ -29,6 +27,7 @@ from libs.kube.paths import NODES, PERSISTENT_VOLUMES, VOLUME_ATTACHMENTS
 from libs.kube.watched import Watched, open_watched
 from services.controller.adapters.annotations import Annotator
 from services.controller.adapters.holdings import Holdings
+from services.controller.adapters.joined import Joined
 from services.controller.adapters.shared import Shared
 from services.controller.adapters.verdicts import Verdicts
 from services.controller.ports import Attachment, Grant, Node
@@ -82,6 +81,7 @@ class KubeCluster:
         self._nodes: Watched[Node] = Watched(
             kube, NODES, self._read_node, lambda node: node.host_nqn, metadata_only=True
         )
+        self._joined = Joined(self._attachments, self._volumes)
         self._listing = Shared(self._list)
         self._verdicts = Verdicts(options.handover_seconds)
         self.holdings = Holdings(self._attachments, self._volumes, self._verdicts)
@@ -107,11 +107,12 @@ class KubeCluster:
         """Return the claims to one volume.
 
         A watch tells of objects in the order in which they were made, so what is known includes
-        every claim that is older than one that is known. Without that there is a listing, which
-        all who ask at the same time share.
+        every claim that is older than one that is known. It does not tell which volume they are to
+        while the watch of those is behind. Where either is missing there is a listing, which all
+        who ask at the same time share.
         """
-        if asking is not None and self._is_synced:
-            known = self._known(volume)
+        if asking is not None and self._joined.is_whole:
+            known = self._joined.of_volume(volume)
             own = [claim for claim in known if claim.node == asking.text]
             if own and all([await self._is_current(claim) for claim in own]):
                 return self._verdicts.judged(known, asking.text)
@@ -134,28 +135,15 @@ class KubeCluster:
     ) -> Mapping[VolumeId, tuple[Attachment, ...]]:
         """Return the claims to several volumes, as far as is known."""
         if self._is_synced:
-            return {volume: self._verdicts.judged(self._known(volume)) for volume in volumes}
+            return {
+                volume: self._verdicts.judged(self._joined.of_volume(volume)) for volume in volumes
+            }
         listed = await self._listing.read()
         return {volume: self._verdicts.judged(claims_of(listed, volume)) for volume in volumes}
 
     @property
     def _is_synced(self) -> bool:
         return self._attachments.is_synced and self._volumes.is_synced
-
-    def _known(self, volume: VolumeId) -> tuple[Claim, ...]:
-        claims = [
-            join(attachment, persistent)
-            for persistent in self._volumes.found(volume.text)
-            for attachment in self._attachments.found(slot_of(persistent.name))
-            if attachment.volume == persistent.name
-        ]
-        # Those whose volume is not known count by its name; inline ones bring the handle along.
-        claims += [
-            join(attachment, None)
-            for attachment in self._attachments.found(volume.slot.text)
-            if self._volumes.get(attachment.volume) is None
-        ]
-        return tuple(claims)
 
     async def _list(self) -> dict[str, tuple[Claim, ...]]:
         """Read the attachments anew, and the volumes that are not known yet."""
@@ -202,7 +190,7 @@ class KubeCluster:
         def own(claims: tuple[Claim, ...]) -> list[Claim]:
             return [claim for claim in claims if node is None or claim.node == node.text]
 
-        known = own(self._known(volume))
+        known = own(self._joined.of_volume(volume))
         if not known:
             with contextlib.suppress(Unreachable):  # it only shortens a wait
                 known = own(claims_of(await self._listing.read(), volume))
@@ -212,7 +200,9 @@ class KubeCluster:
         if self._annotator is None:
             return
         for persistent in self._volumes.found(volume.text):
-            left = {c.node for c in self._verdicts.judged(self._known(volume)) if c.attached}
+            left = {
+                c.node for c in self._verdicts.judged(self._joined.of_volume(volume)) if c.attached
+            }
             if node is not None:
                 left = left | {node.text} if attached else left - {node.text}
             self._annotator.put(persistent.name, sorted(left) if node else [])

@@ -23,9 +23,11 @@ from tests.waiting import until
 async def test_publishing_many_volumes_costs_no_listing_each(tmp_path: Path) -> None:
     async with open_world(tmp_path) as (api, cluster):
         for i in range(20):
+            await api.put(VOLUMES, volume(f"pvc-{i}"))
             await api.attach(f"pvc-{i}", "worker-1", DRIVER, attached=False)
         await wait_for_nodes(cluster, {"worker-1"})
         await until(lambda: len(list(cluster._attachments.values())) == 20)  # noqa: SLF001
+        await until(lambda: len(list(cluster._volumes.values())) == 20)  # noqa: SLF001
         before = listings(api)
 
         for i in range(20):
