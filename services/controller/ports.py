@@ -160,8 +160,11 @@ class Cluster(Protocol):
     async def forget(self, volume: VolumeId, node: NodeId | None) -> None:
         """Note that a volume was taken from a node, or from all."""
 
-    async def node(self, name: str) -> Node | None:
-        """Return a node; None where there is certainly none of that name."""
+    async def node(self, name: str, *, fresh: bool = False) -> Node | None:
+        """Return a node; None where there is certainly none of that name.
+
+        With `fresh` the answer is no older than the question.
+        """
 
     async def parameters_of(self, volume: VolumeId) -> Mapping[str, str]:
         """Return the mutable parameters that are in force for a volume."""

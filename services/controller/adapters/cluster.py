@@ -209,9 +209,9 @@ class KubeCluster:
 
     # Nodes
 
-    async def node(self, name: str) -> Node | None:
+    async def node(self, name: str, *, fresh: bool = False) -> Node | None:
         """Return a node; one that is not known is asked for, so that None is certain."""
-        known = self._nodes.get(name)
+        known = None if fresh else self._nodes.get(name)
         if known is None:
             item = await self._kube.get(f"{NODES}/{name}", metadata_only=True)
             known = self._read_node(item) if item else None

@@ -70,7 +70,12 @@ class MemoryCluster:
         if not held:
             self._held.pop(volume.text, None)
 
-    async def node(self, name: str) -> Node | None:
+    async def node(
+        self,
+        name: str,
+        *,
+        fresh: bool = False,  # noqa: ARG002 (nothing else is known)
+    ) -> Node | None:
         """Return a node."""
         if self._nodes and name not in self._nodes:
             return None

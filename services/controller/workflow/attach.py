@@ -123,9 +123,9 @@ class Attacher:
             check_holders(wanted, held, time.time())
         return held
 
-    async def _nodes(self, names: Iterable[str]) -> list[Node]:
+    async def _nodes(self, names: Iterable[str], *, fresh: bool = False) -> list[Node]:
         """Return the nodes of these names that there are."""
-        nodes = [await self._cluster.node(name) for name in names]
+        nodes = [await self._cluster.node(name, fresh=fresh) for name in names]
         return [node for node in nodes if node is not None]
 
     async def unpublish(self, volume: VolumeId, node: NodeId | None) -> Fencing:
@@ -165,10 +165,11 @@ class Attacher:
             return Fencing.OFF, None
         steps: list[Step] = []
         seen = await self._desk.converge(partial(plan_whole, volume), made=steps)
-        # Only now, so that all who are on the list have their claims among these.
+        # Only now, so that all who are on the list have their claims among these, and are known.
         held = await self._cluster.of_volume(volume)
         leaving = await self._leaving(node)
-        others = await self._nodes({c.node for c in held if node and c.node != node.text})
+        names = {c.node for c in held if node and c.node != node.text}
+        others = await self._nodes(names, fresh=is_fenced(seen))
         staying = [other.host_nqn for other in others if other.host_nqn]
         before = await self._nodes(holders_before(node, held))
         instead = render_instead(before, self._two_hosts)

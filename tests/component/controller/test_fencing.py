@@ -30,7 +30,8 @@ from tests.component.controller.test_attach import (
     admitted,
     modify,
 )
-from tests.component.controller.test_in_cluster import open_in_cluster
+from tests.component.controller.test_in_cluster import DRIVER, open_in_cluster
+from tests.fakes.apiserver import NODES as API_NODES
 from tests.unit.controller.values import SETTINGS, create_request
 
 LAST = {"fencing_two_hosts": "last", **NODES}
@@ -173,6 +174,25 @@ async def test_a_node_that_waits_for_the_volume_is_not_taken_for_the_one_that_le
         await there.rig.unpublish("a")
 
         assert (admitted(there.rig), cuts(there.rig)) == (HOSTS["b"], before)
+
+
+async def test_a_node_that_is_known_by_another_name_so_far_is_not_taken_for_it_either(
+    tmp_path: Path,
+) -> None:
+    new = "nqn.2014-08.org.nvmexpress:uuid:new"
+    async with open_in_cluster(tmp_path, fencing=True) as there:
+        await there.rig.delete()
+        await there.rig.create(parameters=FENCED)
+        there.api.frozen.add(API_NODES)
+        annotations = {f"{DRIVER}/host-nqn": new}
+        await there.api.put(API_NODES, {"metadata": {"name": "b", "annotations": annotations}})
+        await there.claim("b", attached=True)  # another replica has let it in
+        (disk,) = there.rig.device.state.disks
+        disk.properties["nvme-tcp-server-allow-host-name"] = new
+
+        await there.rig.unpublish("a")
+
+        assert admitted(there.rig) == new
 
 
 class OtherReplica(MemoryCluster):
