@@ -70,7 +70,9 @@ def plan_create(
     if room.promised is not None:
         spec = replace(spec, room=0)
     if image.layout is Layout.SUBVOLUME:
-        spec = replace(spec, branch=Branch(label_of(spec.path.pool, pool), image.subvolume))
+        label = label_of(spec.path.pool, pool)
+        if branch_of(image, seen) is None:  # else it is another call's, who may not remove it
+            spec = replace(spec, branch=Branch(label, image.subvolume))
     return (CreateDisk(spec),)
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from functools import partial
 
-from libs.core.errors import Busy, Conflict, InUse, OutcomeUnknown, RdsCsiError, Unreachable
+from libs.core.errors import Busy, InUse, OutcomeUnknown, RdsCsiError, Unreachable
 from libs.core.ids import Slot, SnapshotId, VolumeId
 from libs.core.images import Layout
 from libs.core.paths import DevicePath
@@ -90,7 +90,7 @@ class Volumes:
             if wanted.source is not None:
                 return await self._clone(wanted, wanted.source, room, made)
             return await self._desk.converge(partial(plan_create, wanted, room), made=made)
-        except (*_OPEN, Conflict):
+        except _OPEN:
             raise
         except RdsCsiError as error:
             if wanted.source is not None or wanted.image.subvolume:

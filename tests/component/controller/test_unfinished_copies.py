@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from grpclib.const import Status
 
 from libs.core.errors import Busy, InUse
 from libs.core.ids import NodeId, VolumeId
@@ -21,7 +22,7 @@ from services.controller.requests.snapshots import parse_snapshot
 from services.controller.requests.volumes import parse_create
 from services.controller.workflow.converge import Desk
 from services.controller.workflow.volumes import Volumes
-from tests.component.controller.rig import GIB, NAME, Rig
+from tests.component.controller.rig import GIB, NAME, Rig, error_of
 from tests.component.controller.test_snapshots import (
     OTHER,
     delete_snapshot,
@@ -155,3 +156,65 @@ async def test_a_subvolume_without_its_disk_is_finished_although_its_snapshot_is
     assert volume.capacity_bytes == 2 * GIB
     assert [sub.fullname for sub in state.subvolumes if OTHER in sub.fullname] == before
     assert pools.device.slots == [OTHER, NAME]
+
+
+def take_nqn(rig: Rig, name: str) -> None:
+    """Have a disk that is not the driver's use the NQN of a volume."""
+    rig.device.state.add_disk(
+        {
+            "type": "file",
+            "slot": "foreign",
+            "file-path": "/raid10/foreign.img",
+            "file-size": GIB,
+            "nvme-tcp-server-nqn": f"nqn.2000-02.com.mikrotik:{name}",
+        }
+    )
+
+
+@pytest.mark.parametrize("layout", ["file", "subvolume"])
+@pytest.mark.parametrize("source", [None, from_volume(), from_snapshot()])
+async def test_a_volume_whose_nqn_is_taken_leaves_nothing(
+    pools: Rig, layout: str, source: csi.VolumeContentSource | None
+) -> None:
+    state = pools.device.state
+    await pools.create(parameters=where(layout))
+    await snapshot(pools)
+    take_nqn(pools, OTHER)
+    before = sorted(state.files), [sub.fullname for sub in state.subvolumes]
+
+    status, message = await error_of(pools.create(OTHER, parameters=where(layout), source=source))
+
+    assert status is Status.ALREADY_EXISTS
+    assert "has such an entry already" in message
+    assert (sorted(state.files), [sub.fullname for sub in state.subvolumes]) == before
+
+
+async def test_what_an_earlier_call_began_is_not_removed_when_the_nqn_is_taken(pools: Rig) -> None:
+    layout, state = where("subvolume"), pools.device.state
+    await pools.create(parameters=layout)
+    await pools.create(OTHER, parameters=layout, source=from_volume())
+    state.disks[:] = [disk for disk in state.disks if disk.properties["slot"] != OTHER]
+    take_nqn(pools, OTHER)
+    before = dict(state.files)
+
+    status, message = await error_of(pools.create(OTHER, parameters=layout, source=from_volume()))
+
+    assert status is Status.UNAVAILABLE
+    assert f"volume {OTHER} is half made and cannot be finished" in message
+    assert state.files == before
+
+
+async def test_an_empty_subvolume_that_another_call_made_is_used_and_not_removed(
+    pools: Rig,
+) -> None:
+    layout, state = where("subvolume"), pools.device.state
+    state.add_subvolume("btr", f"volumes/{NAME}", "", read_only=False)
+    take_nqn(pools, NAME)
+
+    refused, _ = await error_of(pools.create(parameters=layout))
+    left = [sub.fullname for sub in state.subvolumes]
+    state.disks.clear()
+    await pools.create(parameters=layout)
+
+    assert refused is Status.ALREADY_EXISTS
+    assert left == [sub.fullname for sub in state.subvolumes] == [f"volumes/{NAME}"]

@@ -111,10 +111,12 @@ def test_a_subvolume_is_made_with_its_pools_label_after_a_look() -> None:
     wanted = with_parameters(layout=Layout.SUBVOLUME, directory=BTRFS)
 
     assert plan_create(wanted, Room(), TERMS, None) == (Look(SLOT),)
-    (step,) = plan_create(wanted, Room(), TERMS, replace(state(), pools=(TANK,)))
-    assert isinstance(step, CreateDisk)
-    assert step.spec.branch == Branch("tank", f"volumes/{NAME}")
-    assert step.spec.path.text == f"{BTRFS}/{NAME}/volume.img"
+    for there, branch in (("x", Branch("tank", f"volumes/{NAME}")), (f"volumes/{NAME}", None)):
+        seen = replace(state(), pools=(TANK,), subvolumes=(Subvolume("tank", there),))
+        (step,) = plan_create(wanted, Room(), TERMS, seen)
+        assert isinstance(step, CreateDisk)
+        assert step.spec.branch == branch
+        assert step.spec.path.text == f"{BTRFS}/{NAME}/volume.img"
 
 
 @pytest.mark.parametrize(
