@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -21,6 +22,8 @@ _CANCEL_LIMIT = 5.0
 class KeyedTasks:
     """Runs changes, at most one per key. Made by `open_keyed_tasks`, which owns its tasks.
 
+    What a change only needs to stay as it is may be shared with others that need the same.
+
     A caller whose deadline passes goes away; the change it asked for does not, because its command
     may be on the device already. The key stays taken until the change has ended, so a retry is told
     that it is in hand instead of racing it. Nobody ever waits for a key.
@@ -28,20 +31,31 @@ class KeyedTasks:
 
     def __init__(self) -> None:
         self._in_hand: set[str] = set()
+        self._shared: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
 
-    async def run(self, keys: str | tuple[str, ...], work: Callable[[], Awaitable[T]]) -> T:
+    async def run(
+        self,
+        keys: str | tuple[str, ...],
+        work: Callable[[], Awaitable[T]],
+        shared: tuple[str, ...] = (),
+    ) -> T:
         """Run `work` unless something is in hand for one of the keys, and return its result.
 
         Several keys are taken all at once or not at all.
+
+        Args:
+            keys: what is changed, by nobody else meanwhile.
+            work: the change.
+            shared: what nobody changes meanwhile; others may share it.
 
         Raises:
             Busy: something is; nothing was started.
             Unreachable: this has been closed; nothing was started.
             OutcomeUnknown: the work was cut off at shut-down.
         """
-        task = self._start((keys,) if isinstance(keys, str) else keys, work)
+        task = self._start((keys,) if isinstance(keys, str) else keys, work, shared)
         try:
             # Unlike awaiting it, this leaves the task alone when the caller is cancelled.
             await asyncio.wait((task,))
@@ -52,11 +66,13 @@ class KeyedTasks:
             raise OutcomeUnknown("the service is shutting down")
         return task.result()
 
-    def _start(self, keys: tuple[str, ...], work: Callable[[], Awaitable[T]]) -> "asyncio.Task[T]":
+    def _start(
+        self, keys: tuple[str, ...], work: Callable[[], Awaitable[T]], shared: tuple[str, ...]
+    ) -> "asyncio.Task[T]":
         if self._closed:
             raise Unreachable("the service is shutting down")
-        for key in keys:
-            if key in self._in_hand:
+        for key in (*keys, *shared):
+            if key in self._in_hand or (key in keys and self._shared[key]):
                 raise Busy(f"an operation on volume {key} is in progress")
 
         async def run() -> T:
@@ -64,10 +80,12 @@ class KeyedTasks:
 
         def release(task: "asyncio.Task[T]") -> None:
             self._in_hand.difference_update(keys)
+            self._shared -= Counter(shared)  # what comes to nothing goes
             self._tasks.discard(task)
 
         task = asyncio.create_task(run())
         self._in_hand.update(keys)
+        self._shared.update(shared)
         self._tasks.add(task)
         # Not at the end of the coroutine: one that is cancelled before it began never gets there.
         task.add_done_callback(release)

@@ -124,10 +124,15 @@ class ControllerServicer(csi.ControllerBase):
         if "rds" not in message.parameters and wanted.source is None:
             await self._catalog.check_nowhere_else(wanted.volume)
         unit = self._units[site.suffix]
-        keys = [wanted.volume.text]
-        if wanted.source is not None and not wanted.source.is_snapshot:
+        keys, shared = [wanted.volume.text], []
+        if wanted.source is not None and wanted.source.is_snapshot:
+            # Any number of volumes may be made of it at once, but it must not be removed meanwhile.
+            shared.append(SnapshotId(wanted.source.slot, site.suffix).text)
+        elif wanted.source is not None:
             keys.append(VolumeId(wanted.source.slot, site.suffix).text)
-        disk = await self._tasks.run(tuple(keys), lambda: unit.volumes.create(wanted))
+        disk = await self._tasks.run(
+            tuple(keys), lambda: unit.volumes.create(wanted), tuple(shared)
+        )
         self._catalog.forget()
         return csi.CreateVolumeResponse(volume=answers.render_new_volume(wanted, disk, site))
 

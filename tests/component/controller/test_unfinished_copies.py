@@ -1,16 +1,19 @@
 """Copies that outlive the controller that began them, and claims that are made meanwhile."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from grpclib import GRPCError
 from grpclib.const import Status
 
 from libs.core.errors import Busy, InUse
 from libs.core.ids import NodeId, VolumeId
 from libs.core.secret import Secret
 from libs.mockrds.device import Device
+from libs.mockrds.faults import Action, Fault
 from libs.mockrds.files import Pool
 from libs.mockrds.testing import PASSWORD, RunningDevice, running_device
 from libs.rdsclient.client import open_rds
@@ -33,6 +36,7 @@ from tests.component.controller.test_snapshots import (
     where,
 )
 from tests.unit.controller.values import SITES, claim, create_request
+from tests.waiting import until
 
 WANTED = parse_snapshot(csi.CreateSnapshotRequest(name="s", source_volume_id=NAME))
 CLONE = parse_create(create_request(OTHER, source=from_volume()), SITES)[1]
@@ -218,3 +222,26 @@ async def test_an_empty_subvolume_that_another_call_made_is_used_and_not_removed
 
     assert refused is Status.ALREADY_EXISTS
     assert left == [sub.fullname for sub in state.subvolumes] == [f"volumes/{NAME}"]
+
+
+async def test_a_snapshot_is_not_removed_while_volumes_are_made_of_it(pools: Rig) -> None:
+    device, third = pools.device, "pvc-00000000-0000-0000-0000-000000000003"
+    await pools.create()
+    await snapshot(pools)
+    device.faults.add(Fault(Action.HANG, "/file/copy", count=2))
+    making = [
+        asyncio.create_task(pools.create(name, source=from_snapshot())) for name in (OTHER, third)
+    ]
+    await until(
+        lambda: sum("/file/copy" in line for line in device.lines) > 2, "both copies were begun"
+    )
+
+    status, message = await error_of(delete_snapshot(pools))
+    await device.restart()  # the answers are not waited for any longer
+    await asyncio.wait(making)
+    for task in making:
+        assert isinstance(task.exception(), GRPCError)
+
+    assert status is Status.ABORTED
+    assert message == "an operation on volume snap-nightly is in progress"
+    assert any("/snap-nightly." in name for name in device.state.files)

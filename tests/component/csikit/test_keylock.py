@@ -89,3 +89,29 @@ async def test_several_keys_are_taken_together_or_not_at_all() -> None:
         assert await tasks.run("other", go_on.wait)
         assert await clone
         assert await tasks.run(("target", "source"), go_on.wait)
+
+
+async def test_what_changes_share_is_changed_by_nobody_until_the_last_of_them_is_done() -> None:
+    first_may_end, second_may_end = asyncio.Event(), asyncio.Event()
+    async with open_keyed_tasks(5) as tasks:
+        first = asyncio.create_task(tasks.run("a", first_may_end.wait, ("source",)))
+        second = asyncio.create_task(tasks.run("b", second_may_end.wait, ("source",)))
+        await asyncio.sleep(0)
+
+        with pytest.raises(Busy, match="source"):
+            await tasks.run("source", second_may_end.wait)
+        first_may_end.set()
+        await first
+        with pytest.raises(Busy, match="source"):
+            await tasks.run("source", second_may_end.wait)
+        second_may_end.set()
+        await second
+        changing = asyncio.Event()
+        change = asyncio.create_task(tasks.run("source", changing.wait))
+        await asyncio.sleep(0)
+        with pytest.raises(Busy, match="source"):
+            await tasks.run("a", second_may_end.wait, ("source",))
+        changing.set()
+
+        assert await change
+        assert await tasks.run("a", second_may_end.wait, ("source",))
