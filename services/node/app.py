@@ -1,16 +1,13 @@
 """The composition root: the only place that reads the environment and knows every part."""
 
-import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
-from itertools import chain, repeat
 
 import structlog
 
-from libs.core.errors import RdsCsiError
 from libs.core.ids import Nqn
 from libs.core.version import __version__
 from libs.csikit.calls import Calls
@@ -41,6 +38,7 @@ from services.node.workflow.cleanup import clean_up
 from services.node.workflow.desk import Desk
 from services.node.workflow.guard import Guard
 from services.node.workflow.health import Health, open_health
+from services.node.workflow.standing import open_standing
 from services.node.workflow.volumes import Volumes
 
 log = structlog.get_logger(__name__)
@@ -53,9 +51,6 @@ PROGRAM = Program(
 
 _UNHEARD_SECONDS = 10.0
 """How long changes whose callers have left may go on at shut-down; the record says what is."""
-
-_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-"""Seconds between two tries to tell the cluster something; the last one for ever."""
 
 
 @contextlib.asynccontextmanager
@@ -101,22 +96,22 @@ async def open_node(
             boot=await read_boot_id(),
         )
         counts.show(desk.fabrics, desk.records)
-        if host_nqn is not None:
-            announcing = _insist(
-                "host NQN not announced yet", partial(_announce, cluster, host_nqn)
-            )
-            stack.push_async_callback(_end, asyncio.create_task(announcing))
+        standing = await stack.enter_async_context(open_standing(cluster, host_nqn))
+        standing.announce()
         if settings.clean_up:
             await clean_up(desk)
-        await _serve_calls(stack, settings, desk, telemetry)
+        await _serve_calls(stack, settings, desk, telemetry, standing.renew)
         progress.done()
-        untainting = _insist("start-up taint not removed yet", cluster.clear_startup_taint)
-        stack.push_async_callback(_end, asyncio.create_task(untainting))
+        standing.untaint()
         yield desk
 
 
 async def _serve_calls(
-    stack: contextlib.AsyncExitStack, settings: NodeSettings, desk: Desk, telemetry: Telemetry
+    stack: contextlib.AsyncExitStack,
+    settings: NodeSettings,
+    desk: Desk,
+    telemetry: Telemetry,
+    registering: Callable[[], None],
 ) -> None:
     tasks = await stack.enter_async_context(open_keyed_tasks(_UNHEARD_SECONDS))
     guard = Guard(desk.cluster)
@@ -138,6 +133,7 @@ async def _serve_calls(
             volumes=Volumes(desk, guard),
             health=health,
             tasks=tasks,
+            registering=registering,
         ),
     )
     operations = VolumeOperations(telemetry.metrics)
@@ -182,30 +178,6 @@ async def _open_cluster(
         ) as cluster,
     ):
         yield cluster
-
-
-async def _announce(cluster: Cluster, host_nqn: Nqn) -> bool:
-    await cluster.announce(host_nqn)
-    return True
-
-
-async def _insist(trouble: str, do: Callable[[], Awaitable[bool]]) -> None:
-    """Do something until it is done, however long the cluster does not answer."""
-    for pause in chain(_PAUSES, repeat(_PAUSES[-1])):
-        try:
-            if await do():
-                return
-        except RdsCsiError as error:
-            log.warning(trouble, why=error.message, detail=error.detail)
-        except Exception:  # a bug must not end it unnoticed
-            log.exception(trouble)
-        await asyncio.sleep(pause)
-
-
-async def _end(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
 
 
 def check_directories(settings: NodeSettings) -> None:

@@ -40,6 +40,8 @@ class NodeServicer(csi.NodeBase):
         volumes: staging and publishing.
         health: how the volumes do.
         tasks: what keeps calls for one volume apart.
+        registering: told when the kubelet registers the driver, perhaps for a Node object that was
+            made anew.
     """
 
     def __init__(  # noqa: PLR0913 (the composition root names each)
@@ -54,6 +56,7 @@ class NodeServicer(csi.NodeBase):
         volumes: Volumes,
         health: Health,
         tasks: KeyedTasks,
+        registering: Callable[[], None],
     ) -> None:
         self._node = node
         self._topology = dict(topology)
@@ -64,6 +67,7 @@ class NodeServicer(csi.NodeBase):
         self._volumes = volumes
         self._health = health
         self._tasks = tasks
+        self._registering = registering
         self._failing: set[VolumeId] = set()
 
     async def node_get_capabilities(
@@ -82,7 +86,8 @@ class NodeServicer(csi.NodeBase):
         self,
         message: csi.NodeGetInfoRequest,  # noqa: ARG002 (fixed by the contract)
     ) -> csi.NodeGetInfoResponse:
-        """Say which node this is, and what it reaches."""
+        """Say which node this is, and what it reaches: the kubelet asks as it registers us."""
+        self._registering()
         where = csi.Topology(segments=self._topology) if self._topology else None
         return csi.NodeGetInfoResponse(
             node_id=self._node.text,

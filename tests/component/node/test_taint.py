@@ -1,6 +1,5 @@
 """The taint that keeps pods from a node until the kubelet knows the driver there."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,8 @@ import pytest
 from libs.core.errors import Unreachable
 from libs.kube.client import KubeClient, open_kube
 from libs.kube.paths import CSI_NODES
-from services.node.adapters.cluster import NoCluster
 from services.node.adapters.taint import clear_startup_taint
-from tests.component.node.rig import open_rig
 from tests.fakes.apiserver import NODES, ApiServer, running_api
-from tests.waiting import PATIENCE
 
 DRIVER = "rds.csi.srvlab.io"
 OURS = {"key": f"{DRIVER}/agent-not-ready", "effect": "NoExecute"}
@@ -103,27 +99,3 @@ async def test_a_node_that_the_cluster_does_not_have_is_an_error(
 
     with pytest.raises(Unreachable, match="the cluster has no node worker-1"):
         await clear_startup_taint(kube, DRIVER, "worker-1")
-
-
-class Mistaken(NoCluster):
-    """A cluster whose answer a bug cannot read at first."""
-
-    def __init__(self) -> None:
-        self.is_cleared = asyncio.Event()
-        self.tries = 0
-
-    async def clear_startup_taint(self) -> bool:
-        self.tries += 1
-        if self.tries == 1:
-            raise KeyError("metadata")
-        self.is_cleared.set()
-        return True
-
-
-async def test_a_bug_does_not_end_the_tries_to_take_the_taint_away(host: Path) -> None:
-    cluster = Mistaken()
-
-    async with open_rig(host, cluster=cluster), asyncio.timeout(PATIENCE):
-        await cluster.is_cleared.wait()
-
-    assert cluster.tries == 2
