@@ -60,8 +60,12 @@ class Volumes:
         self._check_place(use.volume, use.staging)
         held = await ensure_ours(self._desk, use.volume)
         known = await self._still_true(use)
-        # Without a record there may be a mount, too: another plugin's, or that of a lost record.
-        began_bare = not ((known and known.publications) or await self._is_there(use))
+        if known and (known.publications or use.is_block):
+            # A raw block device may be connected only because an earlier stage came to no end.
+            began_bare = not known.publications
+        else:
+            # Without a record there may be something, too: another plugin's, or of a lost record.
+            began_bare = not await self._is_there(use)
         if secret is not None:
             self._desk.secrets[use.volume] = secret
         record = replace(

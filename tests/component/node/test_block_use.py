@@ -18,6 +18,7 @@ from tests.component.node.rig import (
     open_rig,
     raw,
 )
+from tests.component.node.ward import NQN, VOLUME, Ward
 
 pytestmark = needs_mounts
 
@@ -90,6 +91,45 @@ async def test_a_file_open_on_another_volume_that_has_failed_is_in_nobodys_way(
         left = rig.loops()
 
     assert len(left) == 1
+
+
+async def test_a_stage_that_fails_for_good_leaves_nothing_of_the_one_before_it(ward: Ward) -> None:
+    ward.fabrics.hide_device(NQN)
+    first, _ = await error_of(ward.rig.stage(raw()))
+    connected = ward.rig.loops()
+    ward.fabrics.show_device(NQN)
+
+    second, _ = await error_of(ward.rig.stage(raw(), size=2 * SIZE))
+
+    assert (first, second) == (Status.UNAVAILABLE, Status.OUT_OF_RANGE)
+    assert len(connected) == 1
+    assert ward.rig.loops() == []
+    assert ward.rig.desk.records.all() == ()
+
+
+async def test_a_stage_that_fails_for_good_leaves_a_published_volume_in_its_place(
+    rig: NodeRig,
+) -> None:
+    await rig.stage(raw())
+    target = await rig.publish(raw())
+
+    status, _ = await error_of(rig.stage(raw(), size=2 * SIZE))
+
+    assert status is Status.OUT_OF_RANGE
+    assert len(rig.loops()) == 1
+    assert len(first_bytes(target, 512)) == 512
+
+
+async def test_a_stage_that_fails_for_good_leaves_a_device_in_its_place_that_no_record_knows(
+    ward: Ward,
+) -> None:
+    await ward.rig.stage(raw())
+    await ward.rig.desk.records.drop(VOLUME)
+
+    status, _ = await error_of(ward.rig.stage(raw(), size=2 * SIZE))
+
+    assert status is Status.OUT_OF_RANGE
+    assert len(ward.rig.loops()) == 1
 
 
 # Access modes
