@@ -289,5 +289,6 @@ class Convergence:
         found = self._done.probe.superblock if self._done.probe else None
         uuid = record.begun or (found.uuid if found else None)
         if await mark_formatted(self._desk, record, mark_of(record.use, uuid)):
-            self._record = replace(record, begun=None, is_marked=True)
+            begun = record.begun if record.use.is_block else None  # a bare device proves nothing
+            self._record = replace(record, begun=begun, is_marked=True)
             await self._desk.records.put(self._record)

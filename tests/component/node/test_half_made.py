@@ -28,6 +28,7 @@ from tests.component.node.rig import (
     mounted,
     needs_mounts,
     open_rig,
+    raw,
     settings_for,
 )
 
@@ -93,6 +94,22 @@ async def test_a_half_made_xfs_of_somebody_else_is_refused_and_left_alone(
         assert "has not come to its end" in text
         assert rig.mounts() == []
     assert hashlib.sha256(image.read_bytes()).hexdigest() == before
+
+
+async def test_whose_a_half_made_xfs_is_stays_known_while_its_volume_is_a_raw_block_device(
+    host: Path,
+) -> None:
+    settings_for(host)
+    begun = half_made(host / "images" / f"{NAME}.img")
+    await leave_record(host, "xfs", begun)
+
+    async with open_rig(host) as rig:
+        await rig.stage(raw())
+
+        record = rig.desk.records.get(VolumeId.parse(NAME))
+
+    assert record is not None
+    assert record.begun == begun
 
 
 async def test_a_half_made_xfs_whose_pod_has_gone_can_be_staged_later(host: Path) -> None:
