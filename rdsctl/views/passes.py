@@ -14,16 +14,23 @@ _STATES = {
 
 
 def went_well(answer: RunPassResponse) -> bool:
-    """Whether all was known, and nothing failed or was held back."""
+    """Whether all was known, nothing failed or was held back, and all was done that was to be.
+
+    Of a rehearsal, whether it would begin so.
+    """
     done = answer.pass_ or Pass()
-    return done.result is PassResult.DONE and not done.actions_failed
+    if done.result is not PassResult.DONE or done.actions_failed:
+        return False
+    return done.dry_run or done.actions_done >= done.actions_planned
 
 
 def render(answer: RunPassResponse, *, wide: bool) -> tuple[Block, ...]:
     """Return what `rdsctl reconcile` says."""
     done = answer.pass_ or Pass()
     what = "Dry run" if done.dry_run else "Pass"
-    tone = Tone.BAD if done.result in BAD_RESULTS else Tone.GOOD
+    tone = Tone.GOOD if went_well(answer) else Tone.WARN
+    if done.result in BAD_RESULTS:
+        tone = Tone.BAD
     why = f" {clean(done.message)}" if done.message else ""
     head = f"{what} {pass_name(done)}: {shown(word(done.result))}, {counts(done)}.{why}"
     left = answer.actions_total - len(answer.actions)

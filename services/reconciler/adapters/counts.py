@@ -9,7 +9,7 @@ from services.reconciler.findings import ActionKind
 from services.reconciler.model import ItemKind
 from services.reconciler.ports import Clock
 from services.reconciler.workflow.board import Board
-from services.reconciler.workflow.records import Outcome, OutcomeState, PassRecord, PassResult
+from services.reconciler.workflow.records import Outcome, OutcomeState, PassRecord
 from services.reconciler.workflow.state import WatchState
 
 _PASS_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
@@ -43,7 +43,7 @@ class ReconcilerCounts:
         )
         self._complete = metrics.gauge(
             "reconciler_last_successful_pass_timestamp_seconds",
-            "When the last full pass ended in which all was known and every action succeeded",
+            "When the last full pass ended in which all was known and nothing failed or had before",
         )
         self._attachment_actions = metrics.counter(
             "attachment_reconcile_total",
@@ -80,7 +80,7 @@ class ReconcilerCounts:
         self._passes.add(record.trigger.value, record.result.value)
         self._pass_seconds.observe(value=seconds)
         self._last.set(record.result.value, to=record.ended_at or 0.0)
-        if record.is_full and record.result is PassResult.DONE:
+        if record.is_full and record.is_sound:
             self._complete.set(to=record.ended_at or 0.0)
 
     def acted(self, outcome: Outcome) -> None:

@@ -8,13 +8,14 @@ import structlog
 
 from libs.core.errors import InUse, RdsCsiError
 from libs.kube.errors import NotLeader
-from services.reconciler.findings import Decision, FindingKind
+from services.reconciler.findings import Action, ActionKind, Decision
 from services.reconciler.inventory import Seen
 from services.reconciler.memory import Memory
 from services.reconciler.ports import Clock
 from services.reconciler.workflow.act import Actor
 from services.reconciler.workflow.backoff import Backoff
 from services.reconciler.workflow.board import Board
+from services.reconciler.workflow.ending import Left, conclude, held_by, is_sound, left_by
 from services.reconciler.workflow.herald import Herald
 from services.reconciler.workflow.looking import Lookout
 from services.reconciler.workflow.outlook import Outlook
@@ -36,8 +37,9 @@ _MOST_ROUNDS = 6
 _PATIENCE_SECONDS = 3.0
 """How long a look waits for the actions of the one before; those that take longer go on."""
 
-_HURRIED = frozenset({Trigger.START, Trigger.RECONNECT})
-"""For these, what failed is tried again at once: what it failed for may be over."""
+_HURRIED = frozenset({Trigger.START, Trigger.RECONNECT, Trigger.REQUEST})
+"""For these, what failed is tried again at once: what it failed for may be over, or a person asks.
+"""
 
 _ILL = frozenset({PassResult.FAILED, PassResult.STOPPED})
 """Results that the log warns of."""
@@ -106,19 +108,25 @@ class Passes:
     async def _rounds(self, record: PassRecord, survey: Seen | None) -> None:
         parts = self._parts
         first = None  # the one in which everything was looked at: the pass is told by it
+        left, undone = Left(), list[Action]()
         for _ in range(_MOST_ROUNDS):
             seen, is_full = survey or await parts.lookout.glance(), survey is not None
             survey = None
             decision = await self._decide(seen)
             await parts.herald.looked(seen.attachments)
             first = first or decision
+            known = {_what(action) for action in undone}
+            record.planned += sum(_what(action) not in known for action in decision.actions)
             outcomes = await self._act(record, decision, is_full=is_full)
+            done = {_what(o.action) for o in outcomes if o.state is OutcomeState.DONE}
+            undone = [action for action in decision.actions if _what(action) not in done]
+            left = left_by(decision, undone, parts.backoff, parts.actor.keys)
             if outcomes:
                 await self._show(decision)
-            if not any(outcome.state is OutcomeState.DONE for outcome in outcomes):
+            if not done:
                 break
         if first is not None:
-            self._conclude(record, first)
+            self._conclude(record, first, left)
 
     async def _decide(self, seen: Seen) -> Decision:
         """Decide, and remember what was decided, before anything is done about it."""
@@ -139,7 +147,6 @@ class Passes:
         self.outlook.decided(decision, is_full=is_full)
         await self._show(decision)
         record.findings = max(record.findings, len(decision.findings))
-        record.planned += len(decision.actions)
         findings = {finding.id: finding for finding in decision.findings}
         outcomes = await parts.actor.perform(decision.actions, findings, _PATIENCE_SECONDS)
         record.outcomes += outcomes
@@ -154,8 +161,10 @@ class Passes:
         unjudged = decision.memory.first_seen
         await parts.board.publish(decision.findings, parts.backoff, now, unjudged)
 
-    def _conclude(self, record: PassRecord, decision: Decision) -> None:
-        result, message = _conclusion(record, decision)
+    def _conclude(self, record: PassRecord, decision: Decision, left: Left | None = None) -> None:
+        left = left or Left(held=held_by(decision))
+        result, message = conclude(record, decision, left)
+        record.is_sound = is_sound(record, decision, left)
         self._end(record, result, message)
 
     # Only looking
@@ -173,7 +182,8 @@ class Passes:
         record.findings = len(decision.findings)
         record.planned = len(decision.actions)
         record.outcomes = [Outcome(action, None) for action in decision.actions]
-        record.result, record.message = _conclusion(record, decision)
+        left = Left(held=held_by(decision))
+        record.result, record.message = conclude(record, decision, left)
         record.ended_at = self._parts.clock.now()
         return record
 
@@ -227,14 +237,6 @@ class Passes:
         )
 
 
-def _conclusion(record: PassRecord, decision: Decision) -> tuple[PassResult, str]:
-    if decision.stopped:
-        return PassResult.STOPPED, decision.stopped
-    if record.failed:
-        words = "one action failed" if record.failed == 1 else f"{record.failed} actions failed"
-        first = next(o for o in record.outcomes if o.state is OutcomeState.FAILED)
-        return PassResult.FAILED_ACTIONS, f"{words}, and will be tried again; {first.error}"
-    unread = sum(f.kind is FindingKind.UNREADABLE for f in decision.findings)
-    if decision.incomplete or unread:
-        return PassResult.INCOMPLETE, "; ".join(decision.incomplete)
-    return PassResult.DONE, "everything was known"
+def _what(action: Action) -> tuple[ActionKind, str]:
+    """Return what tells an action from others, in whichever look it was decided."""
+    return action.kind, action.key

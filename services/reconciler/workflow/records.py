@@ -70,6 +70,8 @@ class PassRecord:
     outcomes: list[Outcome] = field(default_factory=list)
     is_full: bool = False
     """Whether the devices were listed, too, as for an event they are not."""
+    is_sound: bool = False
+    """Whether all was known, and no action failed or is left alone since it failed before."""
 
     @property
     def done(self) -> int:

@@ -43,6 +43,7 @@ def test_a_pass_that_has_just_begun_has_found_and_done_nothing() -> None:
         planned=0,
         outcomes=[],
         is_full=False,
+        is_sound=False,
     )
 
 

@@ -259,15 +259,36 @@ def test_a_dry_run_that_went_well_is_one_line_and_no_rows() -> None:
 
 
 @pytest.mark.parametrize(
+    ("done", "tone"),
+    [
+        (Pass(result=PassResult.DONE), Tone.GOOD),
+        (Pass(result=PassResult.DONE, actions_planned=1), Tone.WARN),
+        (Pass(result=PassResult.INCOMPLETE), Tone.BAD),
+    ],
+)
+def test_the_head_of_a_pass_has_the_tone_of_how_it_went(done: Pass, tone: Tone) -> None:
+    head, *_ = passes.render(RunPassResponse(pass_=done), wide=False)
+
+    assert isinstance(head, Line)
+    assert head.tone is tone
+
+
+@pytest.mark.parametrize(
     ("done", "is_good"),
     [
         (None, False),
         (Pass(result=PassResult.DONE), True),
         (Pass(result=PassResult.DONE, actions_failed=1), False),
         (Pass(result=PassResult.INCOMPLETE), False),
+        (Pass(result=PassResult.INCOMPLETE, actions_planned=1, actions_done=1), False),
+        (Pass(result=PassResult.DONE, actions_planned=2, actions_done=1), False),
+        (Pass(result=PassResult.DONE, actions_planned=2, actions_done=2), True),
+        (Pass(result=PassResult.DONE, actions_planned=1, actions_done=2), True),
+        (Pass(result=PassResult.DONE, actions_planned=2, dry_run=True), True),
+        (Pass(result=PassResult.INCOMPLETE, dry_run=True), False),
     ],
 )
-def test_a_pass_went_well_where_all_was_known_and_nothing_failed(
+def test_a_pass_went_well_where_all_was_known_and_all_was_done(
     done: Pass | None,
     is_good: bool,  # noqa: FBT001 (an expectation)
 ) -> None:

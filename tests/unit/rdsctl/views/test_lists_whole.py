@@ -219,7 +219,7 @@ def test_kinds_of_findings_about_orphans_are_all_that_there_are() -> None:
 
 def test_a_pass_of_which_nothing_is_known_is_told_all_the_same() -> None:
     assert lines_of(passes.render(RunPassResponse(), wide=False)) == [
-        "Pass number 0 (no reason given): -, 0 findings, 0 actions planned, 0 done. (good)",
+        "Pass number 0 (no reason given): -, 0 findings, 0 actions planned, 0 done. (warn)",
         "# : ACTION | STATE | SUBJECT | NODE | TEXT | ERROR",
     ]
 
