@@ -171,11 +171,14 @@ class Leading:
         except* NotLeader as group_error:
             raise NotLeader("this process does not lead any more") from group_error
         finally:
-            await works.actor.aclose()
+            # First what takes no time: nobody may rest on it while the actions end.
             works.recall.forget()
-            works.herald.end()
             self.next_full = None
             self._refuse_asked()
+            try:
+                await works.actor.aclose()
+            finally:
+                works.herald.end()
 
     def _refuse_asked(self) -> None:
         for done in self._asked:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from libs.core.errors import InUse, OutcomeUnknown, RdsCsiError
+from libs.core.errors import InUse, OutcomeUnknown
 from services.reconciler.memory import Memory
 from services.reconciler.ports import Clock, MemoryStore
 
@@ -55,6 +55,7 @@ class Recall:
         """Return the memory, loaded if need be.
 
         Raises:
+            NotLeader: it would have to be loaded, and this process does not lead.
             RdsCsiError: it cannot be loaded: nothing may be done that rests on it.
         """
         async with self._lock:
@@ -63,6 +64,7 @@ class Recall:
     async def _read(self) -> Memory:
         if self._memory is None:
             memory, self._version = await self._store.load()
+            self._check()  # another leader may change it: it is not to be taken for what is known
             self._memory = memory.rebased(self._clock.now(), self._allowance)
         return self._memory
 
@@ -112,10 +114,10 @@ class Recall:
             await self._save(await self._read())
 
     async def _save(self, memory: Memory) -> None:
-        self._check()
         try:
+            self._check()
             self._version = await self._store.save(memory, self._version)
-        except RdsCsiError:
+        except BaseException:  # whoever waits may also go away, and it is saved all the same
             self._memory = None  # until it is read again, nothing rests on it
             raise
         self._memory, self.saved_at = memory, self._clock.now()
