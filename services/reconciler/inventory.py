@@ -127,7 +127,7 @@ class Index:
             self.snapshots[suffix] = {snapshot.snapshot_id for snapshot in device.snapshots}
             yield
 
-    def referrer(self, item_id: str, device: DeviceListing) -> str:
+    def referrer(self, item_id: str, device: str) -> str:
         """Return what refers to a volume or snapshot, such as "PersistentVolume pvc-1"; or "".
 
         Of any driver: one that is taken over from another driver keeps its volumes, and their
@@ -135,7 +135,7 @@ class Index:
         """
         return _of(self._referrers, item_id, device) or self._foreign.get(_slot(item_id), "")
 
-    def holder(self, volume_id: str, device: DeviceListing) -> str:
+    def holder(self, volume_id: str, device: str) -> str:
         """Return what has, or is to have, a volume, in plain words; "" where nothing is known."""
         return _of(self._holders, volume_id, device) or self._guessed.get(_slot(volume_id), "")
 
@@ -210,5 +210,5 @@ def _slot(item_id: str) -> str:
     return item_id.partition("@")[0]
 
 
-def _of(words: dict[str, str], item_id: str, device: DeviceListing) -> str:
-    return words.get(item_id) or words.get(f"{item_id}@{device.device}", "")
+def _of(words: dict[str, str], item_id: str, device: str) -> str:
+    return words.get(item_id) or words.get(f"{item_id}@{device}", "")

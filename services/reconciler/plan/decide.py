@@ -19,6 +19,7 @@ from services.reconciler.findings import (
 from services.reconciler.inventory import Held, Index, Seen, in_pieces
 from services.reconciler.memory import Memory, Pause, mark, trace
 from services.reconciler.model import DeviceListing, PersistentVolume, Volume
+from services.reconciler.plan.approvals import lasting
 from services.reconciler.plan.attachments import find_stale
 from services.reconciler.plan.fencing import Wanted, find_let_in, find_shut_out
 from services.reconciler.plan.half_states import find_half, find_lost_snapshot, find_migrations
@@ -261,7 +262,7 @@ class _Thinking:
         return told.intersection(there) | {trace(finding.id) for finding in found}
 
     def _remembered(self, found: Iterable[Finding]) -> Memory:
-        memory, now = self._case.memory, self._case.now
+        memory, now, search = self._case.memory, self._case.now, self._search
         sights = dict(self._case.sights)
         if left := tuple(self._unjudged):
             for finding_id, at in memory.first_seen.items():
@@ -271,11 +272,9 @@ class _Thinking:
         return replace(
             memory,
             first_seen=sights,
-            decisions={
-                key: decision
-                for key, decision in memory.decisions.items()
-                if decision.until is None or now < decision.until
-            },
+            decisions=lasting(
+                memory.decisions, search.judged, search.standing, self._case.index, now
+            ),
             paused=pause if pause and pause.holds(now) else None,
             removals=tuple(sorted(at for at in memory.removals if at > now - _HOUR)),
             retained=self._retained,

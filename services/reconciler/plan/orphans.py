@@ -90,6 +90,10 @@ class Search:
         """Those that are due, until it is chosen which of them are removed."""
         self._due: list[Due] = []
         self._items: dict[str, int] = {}
+        self.judged: set[str] = set()
+        """The names of devices that were looked at to the end."""
+        self.standing: set[str] = set()
+        """The keys of orphans for which a decision holds."""
 
     def look(self, device: DeviceListing) -> Iterator[None]:
         """Look at everything on a device, a piece at a time."""
@@ -99,13 +103,14 @@ class Search:
         yield from in_pieces(device.volumes, lambda one: self._look_at_volume(one, device))
         yield from in_pieces(device.snapshots, lambda one: self._look_at_snapshot(one, device))
         yield from in_pieces(device.leftovers, lambda one: self._look_at_leftover(one, device))
+        self.judged.add(device.device)
 
     def _look_at_volume(self, volume: Volume, device: DeviceListing) -> None:
         if not self._is_needed(volume.volume_id, device):
             self._judge(_volume(volume, device), device)
 
     def _look_at_snapshot(self, snapshot: Snapshot, device: DeviceListing) -> None:
-        if not self._case.index.referrer(snapshot.snapshot_id, device):
+        if not self._case.index.referrer(snapshot.snapshot_id, device.device):
             self._judge(_snapshot(snapshot, device), device)
 
     def _look_at_leftover(self, left: Leftover, device: DeviceListing) -> None:
@@ -125,8 +130,8 @@ class Search:
         yield from in_pieces(self._waiting.values(), finish)
 
     def _is_needed(self, volume_id: str, device: DeviceListing) -> bool:
-        index = self._case.index
-        return bool(index.referrer(volume_id, device) or index.holder(volume_id, device))
+        index, on = self._case.index, device.device
+        return bool(index.referrer(volume_id, on) or index.holder(volume_id, on))
 
     def _judge(self, item: _Item, device: DeviceListing) -> None:
         case, orphan = self._case, item.orphan
@@ -137,6 +142,7 @@ class Search:
         note = case.note(_KINDS[orphan.kind], item.subject, *parts)
         if decision:
             orphan = replace(orphan, decision=decision)
+            self.standing.add(orphan.key)
         note.because(_REASONS[orphan.kind].format(item.about), orphan)
         finding = self._state(note, item, device)
         if finding is not None:

@@ -10,6 +10,8 @@ import structlog
 from libs.core.errors import InUse, NotFound, OutcomeUnknown, RdsCsiError
 from libs.kube.errors import NotLeader
 from services.reconciler.findings import Action, ActionKind, Finding
+from services.reconciler.memory import Memory
+from services.reconciler.plan.approvals import given_back, objection, used
 from services.reconciler.ports import Clock, Cluster, Controller
 from services.reconciler.workflow.backoff import Backoff
 from services.reconciler.workflow.herald import Herald
@@ -17,6 +19,15 @@ from services.reconciler.workflow.recall import Recall
 from services.reconciler.workflow.records import Observer, Outcome, OutcomeState
 
 log = structlog.get_logger(__name__)
+
+
+class _Dropped(Exception):
+    """What an action rests on is not so any more."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
 
 _IN_CLUSTER = frozenset({ActionKind.DELETE_ATTACHMENT, ActionKind.REMOVE_FINALIZER})
 
@@ -100,7 +111,7 @@ class Actor:
     async def _run(self, action: Action, finding: Finding) -> Outcome:
         try:
             async with self._place(action):
-                outcome = await self._try(action)
+                outcome = await self._try(action, finding)
             await self._report(outcome, finding)
             return outcome
         finally:
@@ -112,14 +123,14 @@ class Actor:
             where = action.subject.device or action.subject.volume_id.partition("@")[2]
         return self._places.setdefault(where, asyncio.Semaphore(self._at_once))
 
-    async def _try(self, action: Action) -> Outcome:
+    async def _try(self, action: Action, finding: Finding) -> Outcome:
         hands = self._hands
         try:
-            if why := await self._why_not(action):
+            if why := await self._why_not(action, finding):
                 return Outcome(action, OutcomeState.DROPPED, why)
             hands.check()  # nothing may wait between this and the request
-            await self._do(action)
-        except NotLeader as error:
+            await self._do(action, finding)
+        except (NotLeader, _Dropped) as error:
             return Outcome(action, OutcomeState.DROPPED, error.message)
         except RdsCsiError as error:
             return self._failed(action, error)
@@ -130,7 +141,7 @@ class Actor:
         hands.backoff.succeed(action.key)
         return Outcome(action, OutcomeState.DONE)
 
-    async def _why_not(self, action: Action) -> str:
+    async def _why_not(self, action: Action, finding: Finding) -> str:
         """Return why an action must not be done now, read anew; empty where it may be."""
         hands = self._hands
         if action.guard is not None:
@@ -140,9 +151,7 @@ class Actor:
         memory = hands.recall.known
         if memory is None:
             return "what people have decided is not known"
-        if memory.paused is not None and memory.paused.holds(hands.clock.now()):
-            return f"{memory.paused.by} paused everything"
-        return ""
+        return objection(memory, finding, hands.clock.now())
 
     def _failed(self, action: Action, error: RdsCsiError) -> Outcome:
         if action.kind in _IN_CLUSTER and isinstance(error, NotFound):
@@ -154,7 +163,7 @@ class Actor:
         self._hands.backoff.fail(action.key, words, self._hands.clock.now())
         return Outcome(action, OutcomeState.FAILED, error.message)
 
-    async def _do(self, action: Action) -> None:
+    async def _do(self, action: Action, finding: Finding) -> None:
         controller, cluster = self._hands.controller, self._hands.cluster
         match action.kind:
             case ActionKind.FENCE:
@@ -168,22 +177,38 @@ class Actor:
             case ActionKind.REMOVE_FINALIZER:
                 await cluster.remove_finalizer(action)
             case ActionKind.DELETE_ORPHAN:
-                await self._delete_orphan(action)
+                await self._delete_orphan(action, finding)
 
-    async def _delete_orphan(self, action: Action) -> None:
+    async def _delete_orphan(self, action: Action, finding: Finding) -> None:
+        """Remove an orphan, once: what this rests on is used up before it is asked for.
+
+        So nobody asks for it a second time, whichever leader comes next and whatever it can read.
+        """
+        hands, at = self._hands, self._hands.clock.now()
+
+        def use(memory: Memory) -> Memory:
+            if why := objection(memory, finding, hands.clock.now()):
+                raise _Dropped(why)
+            return used(memory, finding, at)
+
+        await hands.recall.change(use)
+        hands.check()  # nothing may wait between this and the request
         try:
-            await self._hands.controller.delete_orphan(action)
-        except OutcomeUnknown:
-            await self._note_removal()
+            await hands.controller.delete_orphan(action)
+        except OutcomeUnknown as error:
+            if finding.orphan and finding.orphan.decision:
+                words = f"{error.message}; where it is there still, it has to be approved again"
+                raise OutcomeUnknown(words, detail=error.detail) from error
             raise
-        await self._note_removal()
+        except RdsCsiError:
+            await self._give_back(finding, at)
+            raise
 
-    async def _note_removal(self) -> None:
-        at = self._hands.clock.now()
+    async def _give_back(self, finding: Finding, at: float) -> None:
         try:
-            await self._hands.recall.change(lambda memory: memory.removed(at))
+            await self._hands.recall.change(lambda memory: given_back(memory, finding, at))
         except RdsCsiError as error:
-            log.warning("removal not remembered", reason=error.message, detail=error.detail)
+            log.warning("approval not given back", reason=error.message, detail=error.detail)
 
     async def _report(self, outcome: Outcome, finding: Finding) -> None:
         action, hands = outcome.action, self._hands

@@ -31,6 +31,7 @@ class FakeController(admin.ControllerAdminBase):
         cut: whether listings of the device break off before their end.
         lying: whether their end counts one more than there was.
         away: whether it answers nothing but UNAVAILABLE.
+        forgetful: IDs of volumes that are removed without an answer.
         hanging: IDs of volumes for which changes do not end.
         calls: the changes that were asked for, in order.
         reconnects: of the device.
@@ -44,6 +45,7 @@ class FakeController(admin.ControllerAdminBase):
     cut: bool = False
     lying: bool = False
     away: bool = False
+    forgetful: set[str] = field(default_factory=set)
     hanging: set[str] = field(default_factory=set)
     detached: set[str] = field(default_factory=set)
     calls: list[tuple[str, str, str]] = field(default_factory=list)
@@ -169,6 +171,8 @@ class FakeController(admin.ControllerAdminBase):
         if message.fingerprint != f"print of {message.id}":
             raise InUse("it is not any more what was listed")
         self.volumes.remove(message.id)
+        if message.id in self.forgetful:
+            raise OutcomeUnknown("the device did not answer")
         return admin.DeleteOrphanResponse(removed=True, freed_bytes=GIB, summary="done")
 
     async def watch_connections(

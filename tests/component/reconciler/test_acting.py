@@ -13,9 +13,10 @@ from services.reconciler.findings import (
     FindingState,
     Guard,
     Notice,
+    Orphan,
     Subject,
 )
-from services.reconciler.memory import Memory, Pause
+from services.reconciler.memory import DecisionKind, Memory, OrphanDecision, Pause
 from services.reconciler.model import AttachmentView, DeviceListing, ItemKind, Listing, Node
 from services.reconciler.ports import ClusterView, DeviceLink
 from services.reconciler.workflow.act import Actor, Hands
@@ -122,16 +123,20 @@ FINDING = Finding("finding", FindingKind.NODE_GONE, FindingState.ACTING, Subject
 
 
 async def perform(
-    outside: Outside, *actions: Action, memory: Memory | None = None, check: object = leads
+    outside: Outside,
+    *actions: Action,
+    memory: Memory | None = None,
+    check: object = leads,
+    finding: Finding = FINDING,
 ) -> list[Outcome]:
     assert callable(check)
     clock = SteadyClock()
-    recall = Recall(Store(memory or Memory()), clock, leads, 0.0)
+    recall = Recall(Store(memory or Memory()), clock, leads, allowance=1e10)
     await recall.read()
     herald = Herald(outside, outside)
     hands = Hands(outside, outside, recall, Backoff(), clock, outside, herald, check)
     actor = Actor(hands, at_once=4, on_late=leads)
-    return await actor.perform(actions, {"finding": FINDING}, patience=10.0)
+    return await actor.perform(actions, {"finding": finding}, patience=10.0)
 
 
 async def test_whoever_stopped_leading_while_the_node_was_read_does_not_act() -> None:
@@ -180,3 +185,23 @@ async def test_of_two_actions_for_one_object_only_the_first_is_done() -> None:
 
     assert [outcome.action for outcome in outcomes] == [first]
     assert outside.asked == ["node a", "detach v1"]
+
+
+async def test_what_is_not_remembered_any_more_as_it_was_decided_is_not_removed() -> None:
+    outside = Outside()
+    item = Orphan(ItemKind.VOLUME, "rds", "v1", 0, "print")
+    finding = replace(FINDING, orphan=item, first_seen=5.0)
+    subject = Subject(volume_id="v1", device="rds")
+    removal = Action(ActionKind.DELETE_ORPHAN, "finding", subject, "Remove", "why")
+    said = OrphanDecision(DecisionKind.IGNORED, "print", "jane", "mine", at=6.0)
+    memory = Memory(first_seen={"finding": 5.0})
+
+    same = await perform(outside, removal, memory=memory, finding=finding)
+    after = memory.decided(item.key, said)
+    other = await perform(outside, removal, memory=after, finding=finding)
+
+    assert [outcome.state for outcome in (*same, *other)] == [
+        OutcomeState.DONE,
+        OutcomeState.DROPPED,
+    ]
+    assert outside.asked == ["delete orphan v1"]

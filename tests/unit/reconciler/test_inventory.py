@@ -143,7 +143,7 @@ def content(name: str, driver: str = DRIVER, **fields: Any) -> SnapshotContent:
 def test_what_refers_to_something_is_known_by_its_handle_or_its_name(
     parts: dict[str, Any], item: str, on: Any, words: str
 ) -> None:
-    assert index(**parts).referrer(item, on) == words
+    assert index(**parts).referrer(item, on.device) == words
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_what_refers_to_something_is_known_by_its_handle_or_its_name(
     ],
 )
 def test_what_holds_a_volume_is_told(parts: dict[str, Any], item: str, on: Any, words: str) -> None:
-    assert index(**parts).holder(item, on) == words
+    assert index(**parts).holder(item, on.device) == words
 
 
 def test_of_two_leftovers_of_one_volume_the_first_path_counts() -> None:

@@ -13,9 +13,16 @@ from hypothesis.stateful import (
     rule,
 )
 
-from services.reconciler.findings import Action, ActionKind
-from services.reconciler.memory import Memory, parse_memory, render_memory
+from services.reconciler.findings import Action, ActionKind, Finding
+from services.reconciler.memory import (
+    DecisionKind,
+    Memory,
+    OrphanDecision,
+    parse_memory,
+    render_memory,
+)
 from services.reconciler.model import Ready
+from services.reconciler.plan.approvals import objection, used
 from services.reconciler.plan.decide import decide
 from tests.unit.reconciler.losses import BYSTANDER, NAMES, RULES, VOLUMES, build, lose
 from tests.unit.reconciler.world import World
@@ -37,6 +44,7 @@ class Leader:
         self.version = -1
         self.seen: Any = None
         self.actions: list[Action] = []
+        self.findings: dict[str, Finding] = {}
 
 
 class TwoLeaders(RuleBasedStateMachine):
@@ -47,6 +55,9 @@ class TwoLeaders(RuleBasedStateMachine):
         self.world = World()
         self.store = ("", 0)
         self.leaders = [Leader(0.0), Leader(0.0)]
+        self.approvals = 0
+        self.carried_out: list[str] = []
+        """The reasons of approvals that something was removed for."""
 
     @initialize(skews=st.tuples(*[st.sampled_from([0.0, 3.0, 1e5, -1e5])] * 2))
     def begin(self, skews: tuple[float, float]) -> None:
@@ -160,6 +171,7 @@ class TwoLeaders(RuleBasedStateMachine):
         self.store = (render_memory(decision.memory, now), version + 1)
         leader.memory, leader.version = decision.memory, version + 1
         leader.actions = list(decision.actions)
+        leader.findings = {finding.id: finding for finding in decision.findings}
 
     @rule(which=st.integers(0, 1), seconds=st.sampled_from([40.0, 100.0, 450.0, 1000.0, 4000.0]))
     def a_leader_waits_until_something_is_due(self, which: int, seconds: float) -> None:
@@ -175,14 +187,51 @@ class TwoLeaders(RuleBasedStateMachine):
     def a_leader_acts(self, which: int, number: int) -> None:
         actions = self.leaders[which].actions
         if actions:
-            self.world.apply(actions.pop(number % len(actions)))
+            self.act(self.leaders[which], actions.pop(number % len(actions)))
+
+    def act(self, leader: Leader, action: Action) -> None:
+        if action.kind is not ActionKind.DELETE_ORPHAN:
+            self.world.apply(action)
+            return
+        finding, now = leader.findings[action.finding_id], self.world.time + leader.skew
+        text, version = self.store
+        if leader.memory is None or leader.version != version:  # it is read again to be changed
+            leader.memory, leader.version = parse_memory(text).rebased(now, ALLOWANCE), version
+        if objection(leader.memory, finding, now):
+            return
+        leader.memory, leader.version = used(leader.memory, finding, now), version + 1
+        self.store = (render_memory(leader.memory, now), leader.version)
+        if self.world.apply(action) and finding.orphan and finding.orphan.decision:
+            self.carried_out.append(finding.orphan.decision.reason)
 
     @rule(which=st.integers(0, 1))
     def a_leader_does_it_all(self, which: int) -> None:
         self.a_leader_looks(which)
         self.a_leader_decides(which)
         for action in self.leaders[which].actions:
-            self.world.apply(action)
+            self.act(self.leaders[which], action)
+
+    @rule(which=st.integers(0, 1), handle=handles)
+    def a_person_approves(self, which: int, handle: str) -> None:
+        self.a_leader_looks(which)
+        self.a_leader_decides(which)
+        leader = self.leaders[which]
+        orphans = [finding.orphan for finding in leader.findings.values() if finding.orphan]
+        for orphan in orphans:
+            if orphan.id == handle not in self.world.promised and leader.memory:
+                self.approvals += 1
+                now = self.world.time + leader.skew
+                decision = OrphanDecision(
+                    *(DecisionKind.APPROVED, orphan.fingerprint, "anna"), f"{self.approvals}", now
+                )
+                leader.memory = leader.memory.decided(orphan.key, decision)
+                leader.version += 1
+                self.store = (render_memory(leader.memory, now), leader.version)
+
+    @rule(handle=handles)
+    def an_orphan_is_imported(self, handle: str) -> None:
+        if handle in self.world.disks and handle not in self.world.pvs:
+            self.world.make_pv(handle)
 
     @rule(which=st.integers(0, 1), seconds=st.sampled_from([1.0, 4.0]))
     def a_leader_repairs(self, which: int, seconds: float) -> None:
@@ -195,6 +244,10 @@ class TwoLeaders(RuleBasedStateMachine):
         assert self.world.harm == []
         assert {volume for volume, _ in self.world.using} <= set(self.world.disks)
         assert set(self.world.promised) <= set(self.world.disks)
+
+    @invariant()
+    def an_approval_is_carried_out_once_at_most(self) -> None:
+        assert len(self.carried_out) == len(set(self.carried_out))
 
 
 TestTwoLeaders = TwoLeaders.TestCase

@@ -60,7 +60,7 @@ class World:
 
     def make_disk(self, handle: str, *, fenced: bool) -> None:
         """Make a volume, whose PersistentVolume follows."""
-        self.disks[handle] = volume(handle, fingerprint=f"print-{self.next()}", fenced=fenced)
+        self.disks[handle] = volume(handle, fingerprint=_print(handle, fenced, ()), fenced=fenced)
         self.promised[handle] = self.time
 
     def make_pv(self, handle: str) -> None:
@@ -190,7 +190,11 @@ class World:
     def _admit(self, handle: str, hosts: set[str]) -> None:
         disk = self.disks[handle]
         if disk.fenced and set(disk.allowed_hosts) != hosts:
-            print_ = f"print-{self.next()}"
-            self.disks[handle] = replace(
-                disk, allowed_hosts=tuple(sorted(hosts)), fingerprint=print_
-            )
+            named = tuple(sorted(hosts))
+            print_ = _print(handle, disk.fenced, named)
+            self.disks[handle] = replace(disk, allowed_hosts=named, fingerprint=print_)
+
+
+def _print(*parts: object) -> str:
+    """Return a fingerprint: equal of equal disks, also of one that is made anew."""
+    return f"print-{parts}"
