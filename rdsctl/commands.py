@@ -56,7 +56,7 @@ async def show_findings(admin: Admin, args: argparse.Namespace) -> Outcome:
     return Outcome(
         findings.render(answer.findings, answer.as_of, _now(), wide=is_wide(args)),
         {"findings": to_json(answer.findings), "as_of": to_json(answer.as_of)},
-        good=not answer.findings,
+        good=answer.as_of is not None and not answer.findings,
     )
 
 
@@ -70,7 +70,7 @@ async def show_volume(admin: Admin, args: argparse.Namespace) -> Outcome:
 
 async def show_attachments(admin: Admin, args: argparse.Namespace) -> Outcome:
     """List all attachments, or those of a volume or a node."""
-    unknown: list[str] = []
+    unknown, is_judged = list[str](), True
     if args.volume:
         explained = await admin.explain_volume(args.volume)
         rows, unknown = attachments.rows_of_volume(explained), explained.unknown
@@ -80,24 +80,28 @@ async def show_attachments(admin: Admin, args: argparse.Namespace) -> Outcome:
         # After the attachments: what was wrong with them then is there still, or is resolved.
         request = api.ListFindingsRequest(kinds=list(attachments.KINDS))
         found = await admin.list_findings(request)
-        rows, unknown = attachments.rows_of_all(answer, found.findings), answer.unknown
+        rows, unknown = attachments.rows_of_all(answer, found.findings), list(answer.unknown)
+        if found.as_of is None:
+            is_judged = False
+            unknown.append("what is wrong with them: no pass has ended yet")
     rows = [row for row in rows if args.node in (None, row.node)]
     return Outcome(
         attachments.render(rows, unknown, _now(), wide=is_wide(args)),
         attachments.document(rows, unknown),
-        good=not any(row.is_wrong for row in rows),
+        good=is_judged and not any(row.is_wrong for row in rows),
     )
 
 
 async def list_orphans(admin: Admin, args: argparse.Namespace) -> Outcome:
     """List orphans, and what was decided about them."""
-    request = api.ListFindingsRequest(kinds=list(orphans.KINDS))
-    found = (await admin.list_findings(request)).findings
-    items = orphans.join(found, await admin.list_decisions(), getattr(args, "on", ""))
+    request = api.ListFindingsRequest(kinds=[*orphans.KINDS, api.FindingKind.UNREADABLE])
+    answer, device = await admin.list_findings(request), getattr(args, "on", "")
+    unknown = orphans.unknown(answer.findings, answer.as_of, device)
+    items = orphans.join(answer.findings, await admin.list_decisions(), device)
     return Outcome(
-        orphans.render(items, _now(), wide=is_wide(args)),
-        orphans.document(items),
-        good=all(orphans.is_decided(item) for item in items),
+        orphans.render(items, unknown, _now(), wide=is_wide(args)),
+        orphans.document(items, unknown),
+        good=not unknown and all(orphans.is_decided(item) for item in items),
     )
 
 

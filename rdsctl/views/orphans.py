@@ -9,7 +9,9 @@ from protos.gen.rdscsi.reconciler.v1 import (
     DecisionKind,
     Finding,
     FindingKind,
+    FindingState,
     Orphan,
+    Subject,
 )
 from rdsctl.blocks import Block, Cell, Line, Tone, table
 from rdsctl.jsonform import Json, to_json
@@ -58,16 +60,48 @@ def is_decided(item: Item) -> bool:
     return item.finding is None or item.orphan.decision is not None
 
 
-def render(items: Sequence[Item], now: datetime, *, wide: bool) -> tuple[Block, ...]:
-    """Return what `rdsctl orphans` says."""
+def unknown(findings: Sequence[Finding], as_of: datetime | None, device: str = "") -> list[str]:
+    """Return why there may be orphans that are not listed, a sentence each.
+
+    Args:
+        findings: about orphans, and about what cannot be read.
+        as_of: when findings were last told; None where that never was.
+        device: the only one that matters; empty for all.
+    """
+    if as_of is None:
+        return ["no pass has ended yet"]
+    return [f.reason for f in findings if _hides_orphans(f, device)]
+
+
+def _hides_orphans(finding: Finding, device: str) -> bool:
+    if finding.kind is not FindingKind.UNREADABLE or finding.state is FindingState.RESOLVED:
+        return False
+    on = (finding.subject or Subject()).device
+    return not on or device in ("", on)
+
+
+def render(
+    items: Sequence[Item], unknown: Sequence[str], now: datetime, *, wide: bool
+) -> tuple[Block, ...]:
+    """Return what `rdsctl orphans` says.
+
+    Args:
+        items: the orphans.
+        unknown: why there may be more.
+        now: the time.
+        wide: whether to show every column.
+    """
+    doubts = tuple(Line(f"Not known: {clean(why)}", Tone.WARN) for why in unknown)
     if not items:
-        return (Line("No orphans.", Tone.GOOD),)
+        text = "No orphan is known." if unknown else "No orphans."
+        return (*doubts, Line(text, Tone.WARN if unknown else Tone.GOOD))
     headings = ["KIND", "ID", "DEVICE", "SIZE", "AGE", "STATE", "DUE", "DECISION"]
     if wide:
         headings += ["REASON", "NEXT", "FINGERPRINT"]
     there = [item for item in items if item.finding is not None]
     total = sum(item.orphan.size_bytes for item in there)
     return (
+        *doubts,
         table("", headings, (_row(item, now, wide=wide) for item in items)),
         Line(f"{plural(len(there), 'orphan')}, {size(total)} in all.", Tone.FAINT),
     )
@@ -103,12 +137,14 @@ def ago_of(decision: Decision, now: datetime) -> str:
     return f"{age(decision.at, now)} ago" if decision.at else ""
 
 
-def document(items: Sequence[Item]) -> dict[str, Json]:
+def document(items: Sequence[Item], unknown: Sequence[str]) -> dict[str, Json]:
     """Return what scripts get."""
     return {
+        "whole": not unknown,
+        "unknown": list(unknown),
         "orphans": [
             {"orphan": to_json(item.orphan), "finding": to_json(item.finding)} for item in items
-        ]
+        ],
     }
 
 

@@ -97,9 +97,8 @@ class Passes:
                 self._end(record, PassResult.FAILED, "this process does not lead any more")
                 raise
             except RdsCsiError as error:
-                words = f"{error.message} ({error.detail})" if error.detail else error.message
                 self.outlook.failed(self._parts.clock.now(), is_full=record.is_full)
-                self._end(record, PassResult.FAILED, words)
+                self._end(record, PassResult.FAILED, _words(error))
             except asyncio.CancelledError:
                 self._end(record, PassResult.FAILED, "it was broken off")
                 raise
@@ -200,8 +199,11 @@ class Passes:
                 record.findings = len(decision.findings)
                 await self._show(decision)
                 self._conclude(record, decision)
-            except BaseException:
-                self.current = None
+            except asyncio.CancelledError:
+                self.current = None  # as when this process begins to lead: nothing is amiss
+                raise
+            except Exception as error:
+                self._end(record, PassResult.FAILED, _words(error))
                 raise
 
     async def _memory(self) -> Memory:
@@ -240,3 +242,9 @@ class Passes:
 def _what(action: Action) -> tuple[ActionKind, str]:
     """Return what tells an action from others, in whichever look it was decided."""
     return action.kind, action.key
+
+
+def _words(error: Exception) -> str:
+    if not isinstance(error, RdsCsiError):
+        return f"internal error ({type(error).__name__})"
+    return f"{error.message} ({error.detail})" if error.detail else error.message

@@ -112,6 +112,7 @@ class FakeReconciler(api.ReconcilerAdminBase):
         self.volumes = {VOLUME: explained()}
         self.attachments = [attached(), attached(LOST, "node-1", "csi-node-1")]
         self.unknown: list[str] = []
+        self.as_of: datetime | None = EARLIER
         self.decisions: list[api.Orphan] = []
         self.requests: list[object] = []
         self.errors: dict[type[object], RdsCsiError | Exception] = {}
@@ -155,7 +156,7 @@ class FakeReconciler(api.ReconcilerAdminBase):
             findings=found[start:end],
             next_page_token=str(end) if end < len(found) else "",
             total=len(found),
-            as_of=EARLIER,
+            as_of=self.as_of,
         )
 
     async def list_attachments(

@@ -22,7 +22,7 @@ KEYS = [
     (("findings",), {"findings", "as_of"}),
     (("volume", VOLUME), {*fields_of(api.ExplainVolumeResponse()), "good"}),
     (("attachments",), {"attachments", "whole", "unknown"}),
-    (("orphans",), {"orphans"}),
+    (("orphans",), {"orphans", "whole", "unknown"}),
     (("orphans", "approve", LOST, "--yes"), {"orphan"}),
     (("orphans", "ignore", LOST), {"orphan"}),
     (("orphans", "withdraw", LOST), {"withdrawn"}),

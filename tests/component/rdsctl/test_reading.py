@@ -257,3 +257,42 @@ async def test_colours_are_for_terminals_that_have_them_and_people_who_want_them
 
     assert ("\x1b[" in on_terminal.out) is coloured
     assert "\x1b[" not in piped.out
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (("findings", "--state", "for-people"), "No pass has ended yet, so nothing is known."),
+        (("orphans",), "Not known: no pass has ended yet"),
+        (("attachments",), "Not known: what is wrong with them: no pass has ended yet"),
+    ],
+)
+async def test_before_the_first_pass_nothing_is_well(
+    rig: Rig, command: tuple[str, ...], words: str
+) -> None:
+    rig.fake.findings.clear()
+    rig.fake.as_of = None
+
+    ended = await rig.rdsctl(*command, "--exit-code")
+
+    assert (ended.code, ended.lines[0]) == (1, words)
+
+
+async def test_a_device_that_cannot_be_read_may_have_orphans(rig: Rig) -> None:
+    reason = "Device rds cannot be read: it is away."
+    away = api.Finding(
+        id="unreadable-rds",
+        kind=api.FindingKind.UNREADABLE,
+        state=api.FindingState.HELD_BACK,
+        subject=api.Subject(device="rds"),
+        reason=reason,
+    )
+    rig.fake.findings = {away.id: away}
+
+    every = await rig.rdsctl("orphans", "--exit-code")
+    document = await rig.rdsctl("orphans", "--device", "rds", "-o", "json")
+    other = await rig.rdsctl("orphans", "--device", "second", "--exit-code")
+
+    assert (every.code, every.lines) == (1, [f"Not known: {reason}", "No orphan is known."])
+    assert document.json == {"orphans": [], "whole": False, "unknown": [reason]}
+    assert (other.code, other.lines) == (0, ["No orphans."])

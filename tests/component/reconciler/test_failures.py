@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from protos.gen.rdscsi.reconciler import v1 as api
-from tests.component.reconciler.rig import World, volume
+from tests.component.reconciler.rig import Replica, World, volume
 from tests.fakes.apiserver import VOLUMES
 from tests.waiting import eventually, until
 
@@ -47,6 +47,25 @@ async def test_a_listing_that_is_not_whole_removes_nothing(world: World, fault: 
     assert first.pass_.result is api.PassResult.INCOMPLETE
     assert calls == []
     assert second.pass_.actions_done == 1
+
+
+async def test_without_what_is_remembered_no_replica_says_that_all_is_well(world: World) -> None:
+    memory = {
+        "metadata": {"name": "rds-csi-reconciler-memory"},
+        "data": {"memory": "{nonsense"},
+    }
+    await world.api.put(CONFIG_MAPS, memory)
+
+    async with world.replica() as leader, world.replica(leads=False) as other:
+        for replica in (leader, other):
+
+            async def has_failed(of: Replica = replica) -> bool:
+                last = (await of.status()).last_pass
+                return last is not None and last.result is api.PassResult.FAILED
+
+            await eventually(has_failed)
+            answer = await replica.stub.list_findings(api.ListFindingsRequest())
+            assert answer.as_of is None
 
 
 async def test_volumes_that_cannot_be_listed_in_the_cluster_remove_nothing(world: World) -> None:

@@ -138,7 +138,7 @@ def decided(**fields: object) -> Orphan:
 
 
 def test_no_orphan_is_good() -> None:
-    assert orphans.render((), NOW, wide=False) == (Line("No orphans.", Tone.GOOD),)
+    assert orphans.render((), (), NOW, wide=False) == (Line("No orphans.", Tone.GOOD),)
 
 
 def test_what_was_decided_about_and_is_gone_comes_last() -> None:
@@ -158,7 +158,7 @@ def test_orphans_of_one_device_are_those_on_it() -> None:
 
 
 def test_an_orphan_is_a_row_with_its_size_its_date_and_no_decision() -> None:
-    table, tail = orphans.render(orphans.join([found()], []), NOW, wide=True)
+    table, tail = orphans.render(orphans.join([found()], []), (), NOW, wide=True)
 
     (row,) = rows(table)
     assert row["SIZE"].text == "1 GiB"
@@ -170,7 +170,7 @@ def test_an_orphan_is_a_row_with_its_size_its_date_and_no_decision() -> None:
 
 
 def test_what_is_gone_does_not_count() -> None:
-    table, tail = orphans.render(orphans.join([], [decided()]), NOW, wide=False)
+    table, tail = orphans.render(orphans.join([], [decided()]), (), NOW, wide=False)
 
     (row,) = rows(table)
     assert row["STATE"].text == "gone"
@@ -188,7 +188,7 @@ def test_what_is_gone_does_not_count() -> None:
     ],
 )
 def test_a_decision_says_who_when_until_when_and_why(orphan: Orphan, text: str) -> None:
-    table, _ = orphans.render(orphans.join([], [orphan]), NOW, wide=False)
+    table, _ = orphans.render(orphans.join([], [orphan]), (), NOW, wide=False)
 
     assert rows(table)[0]["DECISION"] == Cell(text.strip(), Tone.WARN)
 
@@ -202,9 +202,9 @@ def test_an_orphan_has_a_name_for_a_sentence(orphan: Orphan, text: str) -> None:
 
 
 def test_scripts_get_orphans_with_their_findings() -> None:
-    made = orphans.document(orphans.join([], [FILE]))
+    made = orphans.document(orphans.join([], [FILE]), ())
 
-    assert made == {"orphans": [{"orphan": to_json(FILE), "finding": None}]}
+    assert made["orphans"] == [{"orphan": to_json(FILE), "finding": None}]
 
 
 # Passes

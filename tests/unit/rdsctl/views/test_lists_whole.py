@@ -163,7 +163,7 @@ def test_orphans_are_told_line_by_line() -> None:
     ignored.id = "z"
     items = orphans.join([of(orphan()), of(approved)], [approved, ignored])
 
-    assert lines_of(orphans.render(items, NOW, wide=False)) == [
+    assert lines_of(orphans.render(items, (), NOW, wide=False)) == [
         "# : KIND | ID | DEVICE | SIZE | AGE | STATE | DUE | DECISION",
         "file | /p/x.img | rds | 1 GiB | 3h | held-back (warn) | in 5h | -",
         "subvolume | w | - | - | 3h | held-back (warn) | in 5h | approved by ann 3h ago (warn)",
@@ -176,7 +176,7 @@ def test_orphans_are_told_line_by_line() -> None:
 def test_wide_orphans_say_why_what_comes_next_and_as_what_they_were_seen() -> None:
     items = orphans.join([of(orphan())], [orphan("gone")])
 
-    assert lines_of(orphans.render(items, NOW, wide=True)) == [
+    assert lines_of(orphans.render(items, (), NOW, wide=True)) == [
         (
             "# : KIND | ID | DEVICE | SIZE | AGE | STATE | DUE | DECISION | REASON | NEXT | "
             "FINGERPRINT"
