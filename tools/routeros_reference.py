@@ -108,7 +108,12 @@ SHOWN: Mapping[str, Sequence[Shown]] = {
         Shown(
             "DeleteVolume", images.remove_disk, (_FEATURES, _SLOT, _PATH, None), {"copied": False}
         ),
-        Shown("DeleteSnapshot, orphans", images.remove_image, (_FEATURES, _SLOT, _PATH)),
+        Shown(
+            "DeleteSnapshot; orphans, without the number of copies",
+            images.remove_image,
+            (_FEATURES, _SLOT, _PATH),
+            {"copies": 0},
+        ),
         Shown(
             "likewise, of a subvolume",
             images.remove_branch,

@@ -183,10 +183,13 @@ class RdsClient(Session):
         command = images.copy_image(features, slot, source, target, room)
         return await self._on("ensure_copy", slot, command)
 
-    async def ensure_file_absent(self, slot: Slot, path: DevicePath) -> SlotState:
-        """Remove a file that no disk refers to."""
+    async def ensure_file_absent(
+        self, slot: Slot, path: DevicePath, copies: int | None = None
+    ) -> SlotState:
+        """Remove a file that no disk refers to, unless there are more than so many copies of it."""
         features = await self.read_features()
-        return await self._on("ensure_file_absent", slot, images.remove_image(features, slot, path))
+        command = images.remove_image(features, slot, path, copies)
+        return await self._on("ensure_file_absent", slot, command)
 
     async def ensure_frozen(self, slot: Slot, branch: Branch) -> SlotState:
         """Make a read-only snapshot of `branch.parent`, where the slot has none."""

@@ -143,9 +143,12 @@ def remove_disk(
     return on_slot(features, slot, *lines)
 
 
+def _copies(slot: Slot) -> str:
+    return count(f"/file/find where name~{quote(copy_stem(slot.text) + IMAGE_ENDING)}")
+
+
 def _no_copies(features: Features, slot: Slot) -> str:
-    files = count(f"/file/find where name~{quote(copy_stem(slot.text) + IMAGE_ENDING)}")
-    text = f" && ({files} = 0)"
+    text = f" && ({_copies(slot)} = 0)"
     if features.subvolumes:
         found = count(f"{SUBVOLUME}/find where fullname~{quote(copy_stem(slot.text) + '$')}")
         text += f" && ({found} = 0)"
@@ -170,9 +173,20 @@ def removal_by_hand(path: DevicePath) -> str:
     return f"/file/remove [find name={quote(path.file_name)}]"
 
 
-def remove_image(features: Features, slot: Slot, path: DevicePath) -> Command:
-    """Remove a file that no disk refers to."""
-    return on_slot(features, slot, *_remove_file(path))
+def remove_image(
+    features: Features, slot: Slot, path: DevicePath, copies: int | None = None
+) -> Command:
+    """Remove a file that no disk refers to.
+
+    Args:
+        features: what the release can do.
+        slot: of the volume or snapshot.
+        path: the file.
+        copies: how many copies of the slot are known; where there are more, one may have been begun
+            meanwhile, and nothing is removed. None where that does not matter.
+    """
+    condition = "" if copies is None else f" && ({_copies(slot)} <= {copies})"
+    return on_slot(features, slot, *_remove_file(path, condition))
 
 
 def remove_branch(features: Features, slot: Slot, path: DevicePath, branch: Branch) -> Command:

@@ -226,6 +226,7 @@ class SlotState:
         disk: the item, if there is one.
         files: files named as the slot's backing file may be, wherever they lie.
         copies: files that are copies of it, complete or not.
+        copied: how many those were before any were left out.
         users: disks in other slots whose backing file is one of those in `files`.
         subvolumes: those named as the slot's may be.
         branches: subvolumes that are copies of it.
@@ -240,6 +241,7 @@ class SlotState:
     subvolumes: tuple[Subvolume, ...] = ()
     branches: tuple[Subvolume, ...] = ()
     pools: tuple[Pool, ...] = ()
+    copied: int = 0
 
     def pool(self, mount_point: str) -> Pool | None:
         """Return one of the pools; None when it is not mounted."""

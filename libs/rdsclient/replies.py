@@ -107,13 +107,15 @@ def parse_slot(text: str, command: Command, slot: Slot) -> SlotState:
     if len(own) > 1:
         raise GarbledReply(f"the device lists slot {slot} more than once", detail=text)
     backing = tuple(_file(item) for item in files)
+    copies = tuple(file for file in backing if not _belongs(file.path, slot))
     subvolumes = tuple(_subvolume(item) for item in (rest[0] if rest else ()))
     return SlotState(
         slot=slot,
         disk=own[0] if own else None,
         users=tuple(disk for disk in disks if disk.slot != slot.text),
         files=tuple(file for file in backing if _belongs(file.path, slot)),
-        copies=tuple(file for file in backing if not _belongs(file.path, slot)),
+        copies=copies,
+        copied=len(copies),
         subvolumes=tuple(s for s in subvolumes if _belongs(_path_in(s), slot)),
         branches=tuple(s for s in subvolumes if not _belongs(_path_in(s), slot)),
         pools=_pools(pools),

@@ -76,8 +76,10 @@ class Device(Protocol):
     ) -> SlotState:
         """Begin to copy a backing file for a slot that has none."""
 
-    async def ensure_file_absent(self, slot: Slot, path: DevicePath) -> SlotState:
-        """Remove a file that no disk refers to."""
+    async def ensure_file_absent(
+        self, slot: Slot, path: DevicePath, copies: int | None = None
+    ) -> SlotState:
+        """Remove a file that no disk refers to, unless there are more than so many copies of it."""
 
     async def ensure_frozen(self, slot: Slot, branch: Branch) -> SlotState:
         """Make a read-only snapshot of `branch.parent`, where the slot has none."""

@@ -38,6 +38,25 @@ async def test_files_are_listed_copied_where_that_can_be_and_removed(under: Unde
     assert gone.files == ()
 
 
+async def test_a_file_is_not_removed_when_it_has_more_copies_than_were_seen(under: Under) -> None:
+    spec, first, second = under.spec("a"), under.slot("first"), under.slot("second")
+    copy = Image(under.base, first, Origin(1, SIZE, spec.slot.text)).path
+    other = Image(under.base, second, Origin(1, SIZE, first.text)).path
+    await under.rds.ensure_disk(spec)
+    if not (await under.rds.read_features()).file_copy:
+        pytest.skip("the release has no copies")
+    await under.rds.ensure_copy(first, spec.path, copy, SIZE)
+    await under.rds.ensure_copy(second, copy, other, SIZE)
+
+    kept = await under.rds.ensure_file_absent(first, copy, copies=0)
+    gone = await under.rds.ensure_file_absent(first, copy, copies=kept.copied)
+
+    assert [file.path for file in kept.files] == [copy.text]
+    assert kept.copied == 1
+    assert gone.files == ()
+    assert [file.path for file in gone.copies] == [other.text]
+
+
 async def test_a_disk_with_copies_is_removed_only_where_that_is_said(under: Under) -> None:
     spec, slot = under.spec("a"), under.slot("copy")
     copy = Image(under.base, slot, Origin(1, SIZE, spec.slot.text)).path

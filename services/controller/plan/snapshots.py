@@ -157,6 +157,9 @@ def plan_delete_snapshot(
 ) -> tuple[Step, ...]:
     """Plan to remove what there is of a snapshot, complete or not.
 
+    A copy that is begun after the look is seen by the line that removes the file, whichever replica
+    begins it: nothing is removed then, and the next look finds it.
+
     Raises:
         InUse: a volume is being copied from it.
         Unreachable: nothing is to be seen of it, and a pool is not mounted.
@@ -168,7 +171,7 @@ def plan_delete_snapshot(
         return (Look(slot),)
     steps: list[Step] = list(dead_copies(seen, terms, "it can be deleted"))
     steps += [
-        RemoveFile(slot, copy.image.path)
+        RemoveFile(slot, copy.image.path, seen.copied)
         for copy in copies_in(seen.files)
         if copy.image.layout is Layout.FILE
     ]

@@ -82,10 +82,11 @@ class CopyFile:
 
 @dataclass(frozen=True, slots=True)
 class RemoveFile:
-    """Remove a backing file that no disk refers to."""
+    """Remove a backing file that no disk refers to, and that has no more than so many copies."""
 
     slot: Slot
     path: DevicePath
+    copies: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,8 +167,8 @@ async def _remove(device: Device, step: RemoveDisk | RemoveFile | RemoveBranch) 
         match step:
             case RemoveDisk(slot, path, branch, copied):
                 return await device.ensure_absent(slot, path, branch, copied=copied)
-            case RemoveFile(slot, path):
-                return await device.ensure_file_absent(slot, path)
+            case RemoveFile(slot, path, copies):
+                return await device.ensure_file_absent(slot, path, copies)
             case RemoveBranch(slot, path, branch):
                 return await device.ensure_branch_absent(slot, path, branch)
     except NotFound:

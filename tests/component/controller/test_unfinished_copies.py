@@ -20,6 +20,7 @@ from libs.rdsclient.client import open_rds
 from libs.rdsclient.config import RdsConfig
 from protos.gen.csi import v1 as csi
 from services.controller.adapters.memory import MemoryCluster
+from services.controller.plan.steps import Terms
 from services.controller.ports import Attachment
 from services.controller.requests.snapshots import parse_snapshot
 from services.controller.requests.volumes import parse_create
@@ -58,7 +59,7 @@ class Claims(MemoryCluster):
 
 
 @contextlib.asynccontextmanager
-async def open_replicas() -> AsyncIterator[tuple[RunningDevice, Claims, Callable[[], Volumes]]]:
+async def open_replicas() -> AsyncIterator[tuple[RunningDevice, Claims, Callable[..., Volumes]]]:
     """Open a device with a volume that is copied slowly, and what starts controllers for it."""
     async with running_device(Device([Pool("raid10", 100 * GIB)])) as device:
         config = RdsConfig(
@@ -67,8 +68,8 @@ async def open_replicas() -> AsyncIterator[tuple[RunningDevice, Claims, Callable
         async with open_rds(config) as rds:
             cluster = Claims()
 
-            def start() -> Volumes:
-                return Volumes(Desk(rds, SITES.default), cluster, SITES.default)
+            def start(desk: type[Desk] = Desk) -> Volumes:
+                return Volumes(desk(rds, SITES.default), cluster, SITES.default)
 
             await start().create(parse_create(create_request(), SITES)[1])
             device.state.slow_copies = True
@@ -222,6 +223,32 @@ async def test_an_empty_subvolume_that_another_call_made_is_used_and_not_removed
 
     assert refused is Status.ALREADY_EXISTS
     assert left == [sub.fullname for sub in state.subvolumes] == [f"volumes/{NAME}"]
+
+
+class OtherReplica(Desk):
+    """Sees nothing; then another replica begins a copy, at the moment what to do is planned."""
+
+    begin: Callable[[], None]
+    plans = 0
+
+    def terms(self) -> Terms:
+        self.plans += 1
+        if self.plans == 2:  # the first one is made before anything is seen
+            OtherReplica.begin()
+        return super().terms()
+
+
+async def test_a_snapshot_that_another_replica_begins_to_copy_is_not_removed() -> None:
+    async with open_replicas() as (device, _, start):
+        await start().take_snapshot(WANTED)
+        device.state.finish_copies()
+        begun = f"raid10/volumes/{OTHER}.1-{GIB:x}.of.snap-s.img"
+        OtherReplica.begin = lambda: device.state.files.update({begun: GIB // 2})
+
+        with pytest.raises(InUse, match=f"is being copied to {OTHER}"):
+            await start(OtherReplica).delete_snapshot(WANTED.snapshot)
+
+        assert len(device.state.files) == 3
 
 
 async def test_a_snapshot_is_not_removed_while_volumes_are_made_of_it(pools: Rig) -> None:

@@ -193,7 +193,7 @@ def test_a_volume_and_a_snapshot_are_removed_as_any_other() -> None:
     )
     frozen = Image(BASE, SnapshotId.parse("snap-1").slot, Origin(NOW, GIB, NAME)).path
     assert plan_remove(orphan(Kind.SNAPSHOT), TERMS, left(BackingFile(frozen.text, GIB))) == (
-        RemoveFile(SnapshotId.parse("snap-1").slot, frozen),
+        RemoveFile(SnapshotId.parse("snap-1").slot, frozen, copies=0),
     )
 
 

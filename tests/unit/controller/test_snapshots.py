@@ -122,7 +122,7 @@ def test_a_file_that_a_node_may_write_to_is_not_copied_unless_that_is_allowed() 
 def test_a_deletion_removes_what_there_is_complete_or_not() -> None:
     for size in (GIB, GIB // 2):
         assert plan_delete_snapshot(SNAPSHOT, TERMS, seen_snapshot(size)) == (
-            RemoveFile(SNAPSHOT.slot, PLACE.path),
+            RemoveFile(SNAPSHOT.slot, PLACE.path, copies=0),
         )
     assert plan_delete_snapshot(SNAPSHOT, TERMS, NOTHING) == ()
     assert plan_delete_snapshot(SnapshotId.parse("pvc-1"), TERMS, None) == ()
@@ -131,11 +131,13 @@ def test_a_deletion_removes_what_there_is_complete_or_not() -> None:
 def test_a_snapshot_stays_while_a_volume_is_being_copied_from_it() -> None:
     path = f"{BASE}/pvc-2.{NOW:x}-{GIB:x}.of.{SNAPSHOT}.img"
     copying = replace(seen_snapshot(), copies=(BackingFile(path, 0),))
-    copied = replace(seen_snapshot(), copies=(BackingFile(path, GIB),))
+    copied = replace(seen_snapshot(), copies=(BackingFile(path, GIB),), copied=2)
 
     with pytest.raises(InUse, match="is being copied to pvc-2"):
         plan_delete_snapshot(SNAPSHOT, TERMS, copying)
-    assert plan_delete_snapshot(SNAPSHOT, TERMS, copied)
+    assert plan_delete_snapshot(SNAPSHOT, TERMS, copied) == (
+        RemoveFile(SNAPSHOT.slot, PLACE.path, copies=2),
+    )
 
 
 def test_what_lies_outside_the_allowed_directories_is_not_seen_at_all() -> None:

@@ -151,6 +151,7 @@ def test_all_that_belongs_to_a_slot_is_told_apart_by_its_names() -> None:
         users=(FileDisk("their-disk", "/X1/volumes/pvc-1.img", 4096),),
         files=(BackingFile("/X1/volumes/pvc-1.img", 4096),),
         copies=tuple(BackingFile(f"/{name}", 4096) for name in names[1:]),
+        copied=2,
         subvolumes=(Subvolume("btr", "volumes/pvc-1"),),
         branches=(Subvolume("btr", "snaps/s.6-1.of.pvc-1", "p", frozen=True),),
         pools=(Pool("X1", 10, 5),),

@@ -169,9 +169,13 @@ def test_a_disk_goes_with_its_file_and_subvolume_once_nothing_refers_to_them(
 
 def test_a_file_or_subvolume_alone_goes_where_no_disk_refers_to_it() -> None:
     file = images.remove_image(NEW, SLOT, PATH)
+    seen = images.remove_image(NEW, SLOT, PATH, 2)
+    uncopied = images.remove_image(NEW, SLOT, PATH, 0)
     branch = images.remove_branch(NEW, SLOT, PATH, BRANCH)
 
     assert file == change(NEW, DROP_FILE % "")
+    assert seen == change(NEW, DROP_FILE % NO_FILES.replace("= 0)", "<= 2)"))
+    assert uncopied == change(NEW, DROP_FILE % NO_FILES.replace("= 0)", "<= 0)"))
     assert branch == change(NEW, DROP_BRANCH % "")
 
 
