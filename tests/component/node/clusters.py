@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from libs.core.ids import Nqn, VolumeId
+from libs.kube.attachments import attachment_name
 from libs.kube.client import open_kube
 from services.node.adapters.cluster import KubeCluster, open_kube_cluster
 from tests.fakes.apiserver import NODES, VOLUMES, ApiServer, running_api
@@ -24,6 +25,12 @@ def volume(name: str = NAME, handle: str = "", **fields: Any) -> dict[str, Any]:
     csi = {"driver": fields.pop("driver", DRIVER), "volumeHandle": handle or name}
     metadata = {"name": name, "uid": f"uid-of-{name}", **fields.pop("metadata", {})}
     return {"metadata": metadata, "spec": {"csi": csi, **fields}}
+
+
+def attachment(handle: str = NAME) -> dict[str, Any]:
+    """Return what says that a volume is attached to this node."""
+    name = attachment_name(handle, DRIVER, "worker-1")
+    return {"metadata": {"name": name, "uid": f"uid-of-{name}"}, "status": {"attached": True}}
 
 
 @dataclass

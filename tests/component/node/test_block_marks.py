@@ -9,10 +9,10 @@ from grpclib.const import Status
 from libs.csikit.capability import Mode
 from services.node.ports import Marks
 from tests.component.controller.rig import error_of
-from tests.component.node.clusters import DRIVER, VOLUME, World, open_world, volume
+from tests.component.node.clusters import DRIVER, VOLUME, World, attachment, open_world, volume
 from tests.component.node.rig import NAME, NodeRig, mounted, needs_mounts, open_rig, raw
 from tests.component.node.ward import Ward
-from tests.fakes.apiserver import VOLUMES
+from tests.fakes.apiserver import ATTACHMENTS, VOLUMES
 
 pytestmark = needs_mounts
 RAW = "raw block"
@@ -22,6 +22,7 @@ RAW = "raw block"
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     async with open_world(tmp_path_factory.mktemp("api")) as world:
         await world.api.put(VOLUMES, volume())
+        await world.api.put(ATTACHMENTS, attachment())
         yield world
 
 

@@ -6,14 +6,12 @@ from pathlib import Path
 import pytest
 
 from libs.core.ids import Nqn, Slot, VolumeId
-from libs.kube.attachments import attachment_name
-from libs.kube.paths import VOLUME_ATTACHMENTS
 from libs.nvmeof.model import Target
 from services.node.adapters.cluster import NoCluster
 from services.node.adapters.loop import LoopFabrics
-from tests.component.node.clusters import DRIVER, NAME, World, open_world, volume
+from tests.component.node.clusters import DRIVER, NAME, World, attachment, open_world, volume
 from tests.component.node.rig import MIB, PREFIX, loops_below, needs_mounts, open_rig
-from tests.fakes.apiserver import VOLUMES
+from tests.fakes.apiserver import ATTACHMENTS, VOLUMES
 
 SLOT = Slot(NAME)
 TARGET = Target(Nqn.parse(f"{PREFIX}:{NAME}"), "192.0.2.2", 4420)
@@ -23,14 +21,6 @@ TARGET = Target(Nqn.parse(f"{PREFIX}:{NAME}"), "192.0.2.2", 4420)
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     async with open_world(tmp_path_factory.mktemp("api")) as world:
         yield world
-
-
-async def attach(world: World, handle: str) -> None:
-    name = attachment_name(handle, DRIVER, "worker-1")
-    await world.api.put(
-        VOLUME_ATTACHMENTS,
-        {"metadata": {"name": name, "uid": "one"}, "status": {"attached": True}},
-    )
 
 
 async def connect(host: Path) -> None:
@@ -48,7 +38,7 @@ async def test_what_is_attached_to_this_node_stays_connected(
     host: Path, world: World, handle: str
 ) -> None:
     await world.api.put(VOLUMES, volume(handle=handle))
-    await attach(world, handle)
+    await world.api.put(ATTACHMENTS, attachment(handle))
     await connect(host)
 
     async with open_rig(host, cluster=world.cluster):
