@@ -191,7 +191,7 @@ class KnownClaim:
     Attributes:
         volume: the volume handle; of one whose PersistentVolume is gone, what its name stands for.
         claim: the claim itself.
-        released: whether it was taken back a moment ago, and does not count any more.
+        released: whether it was taken back a moment ago.
         name: of the VolumeAttachment; empty where there is none.
         volume_known: whether there is a PersistentVolume.
     """

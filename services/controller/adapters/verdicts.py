@@ -10,6 +10,9 @@ from services.controller.ports import Attachment
 _MOST = 100_000
 """Grants that are remembered; those of volumes that another replica took back stay otherwise."""
 
+_TOLD_SECONDS = 30.0
+"""For how long at least it is told what was taken back: the reconciler goes on from there."""
+
 
 class Verdicts:
     """Says how claims count now.
@@ -28,6 +31,7 @@ class Verdicts:
 
     def __init__(self, handover: float) -> None:
         self._handover = handover
+        self._told = max(handover, _TOLD_SECONDS)
         self._granted: dict[str, tuple[str, str]] = {}
         self._released: dict[str, float] = {}
         self.handovers = 0
@@ -36,7 +40,7 @@ class Verdicts:
         """Return claims as they count now. Who asks claims, whatever was taken back before."""
         counted, passed_over = [], 0
         for claim in claims:
-            if claim.node == asking or not self.is_released(claim):
+            if claim.node == asking or not self._was_released(claim, self._handover):
                 counted.append(self.judge(claim))
             elif claim.attached:
                 passed_over += 1
@@ -56,9 +60,12 @@ class Verdicts:
         )
 
     def is_released(self, claim: Claim) -> bool:
-        """Whether a claim was taken back a moment ago."""
+        """Whether a claim was taken back a moment ago, also where it counts again by now."""
+        return self._was_released(claim, self._told)
+
+    def _was_released(self, claim: Claim, within: float) -> bool:
         released = self._released.get(claim.identity)
-        return released is not None and time.monotonic() - released < self._handover
+        return released is not None and time.monotonic() - released < within
 
     def grant(self, volume: VolumeId, node: NodeId, claims: Sequence[str]) -> None:
         """Remember a grant, for the claims that it answers."""
@@ -71,7 +78,7 @@ class Verdicts:
     def release(self, volume: VolumeId, node: NodeId | None, claims: Iterable[Claim]) -> None:
         """Forget grants, and remember for a while that claims have been taken back."""
         now = time.monotonic()
-        self._released = {k: at for k, at in self._released.items() if now - at < self._handover}
+        self._released = {k: at for k, at in self._released.items() if now - at < self._told}
         self._released |= {claim.identity: now for claim in claims}
         self._granted = {
             claim: (held, by)

@@ -196,3 +196,16 @@ async def test_without_a_hand_over_a_claim_counts_until_it_is_gone(tmp_path: Pat
         await cluster.forget(ONE, WORKER)
 
         assert [claim.node for claim in await cluster.of_volume(ONE)] == ["worker-1"]
+
+
+async def test_what_was_taken_back_is_told_also_without_a_hand_over(tmp_path: Path) -> None:
+    async with open_world(tmp_path, handover_seconds=0.0) as (api, cluster):
+        await api.attach("pvc-1", "worker-1", DRIVER, attached=True)
+        await wait_for_nodes(cluster, {"worker-1"})
+        (claim,) = (await cluster.list_claims())["pvc-1"]
+        _, before = cluster.judge(claim)
+
+        await cluster.forget(ONE, WORKER)
+        _, after = cluster.judge(claim)
+
+        assert (before, after) == (False, True)
