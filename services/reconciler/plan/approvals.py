@@ -37,12 +37,12 @@ def lasting(
     """
 
     def lasts(key: str, decision: OrphanDecision) -> bool:
-        if decision.until is not None and now >= decision.until:
-            return False
+        holds = decision.until is None or now < decision.until
         if decision.kind is DecisionKind.IGNORED or key in standing:
-            return True
+            return holds
         kind, device, item_id = key.split(" ", 2)
-        return device not in judged and not _is_needed(ItemKind(kind), device, item_id, index)
+        is_over = device in judged or _is_needed(ItemKind(kind), device, item_id, index)
+        return holds and not is_over
 
     return {key: decision for key, decision in decisions.items() if lasts(key, decision)}
 
@@ -50,19 +50,17 @@ def lasting(
 def _is_needed(kind: ItemKind, device: str, item_id: str, index: Index) -> bool:
     """Whether something certainly refers to what is on a device that was not listed."""
     sound = (index.nodes_sound, index.attachments_sound, index.volumes_sound, index.contents_sound)
-    if not (all(sound) and index.views_sound):
-        return False
-    if kind is ItemKind.SNAPSHOT:
-        return bool(index.referrer(item_id, device))
     about = _named_for(kind, item_id)
-    return bool(index.referrer(about, device) or index.holder(about, device))
+    words = index.referrer(about, device)
+    if kind is not ItemKind.SNAPSHOT:
+        words = words or index.holder(about, device)
+    return bool(words) and index.views_sound and all(sound)
 
 
 def _named_for(kind: ItemKind, item_id: str) -> str:
-    if kind is ItemKind.VOLUME:
-        return item_id
-    image = Image.parse(item_id if kind is ItemKind.FILE else f"{item_id}/{INNER_NAME}")
-    return image.slot.text if image else ""
+    """Return the ID of a volume or snapshot; of a path, the volume that it is named for."""
+    image = Image.parse(f"{item_id}/{INNER_NAME}" if kind is ItemKind.SUBVOLUME else item_id)
+    return image.slot.text if image else item_id
 
 
 def objection(memory: Memory, finding: Finding, now: float) -> str:
@@ -90,7 +88,10 @@ def used(memory: Memory, finding: Finding, at: float) -> Memory:
     """
     return replace(
         memory.removed(at),
-        decisions={**memory.decisions, **_used_up(finding)},
+        decisions={
+            **memory.decisions,
+            **{key: _ended(decision) for key, decision in _approval(finding)},
+        },
         first_seen={**memory.first_seen, finding.id: _short(at)},
     )
 
@@ -98,10 +99,10 @@ def used(memory: Memory, finding: Finding, at: float) -> Memory:
 def given_back(memory: Memory, finding: Finding, at: float) -> Memory:
     """Return the memory after a removal that certainly did not happen; what has changed stays."""
     decisions, first_seen = dict(memory.decisions), dict(memory.first_seen)
-    orphan, removals = finding.orphan, list(memory.removals)
-    for key, decision in _used_up(finding).items():
-        if orphan and orphan.decision and decisions.get(key) == decision:
-            decisions[key] = orphan.decision
+    removals = list(memory.removals)
+    for key, decision in _approval(finding):
+        if decisions.get(key) == _ended(decision):
+            decisions[key] = decision
     if first_seen.get(finding.id) == _short(at):
         first_seen[finding.id] = finding.first_seen
     if at in removals:
@@ -109,11 +110,15 @@ def given_back(memory: Memory, finding: Finding, at: float) -> Memory:
     return replace(memory, decisions=decisions, first_seen=first_seen, removals=tuple(removals))
 
 
-def _used_up(finding: Finding) -> dict[str, OrphanDecision]:
+def _approval(finding: Finding) -> list[tuple[str, OrphanDecision]]:
     orphan = finding.orphan
     if orphan is None or orphan.decision is None:
-        return {}
-    return {orphan.key: replace(orphan.decision, until=_LONG_AGO)}
+        return []
+    return [(orphan.key, orphan.decision)]
+
+
+def _ended(decision: OrphanDecision) -> OrphanDecision:
+    return replace(decision, until=_LONG_AGO)
 
 
 def _short(at: float) -> float:

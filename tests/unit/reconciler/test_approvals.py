@@ -35,6 +35,7 @@ from tests.unit.reconciler.values import (
 ORPHAN = FindingKind.ORPHAN_VOLUME
 ON_B = volume_id(1, "b")
 LEFT = f"{BASE}/{V1}"
+EMPTY = SnapshotContent("c", "u", DRIVER)
 
 
 def approved(kind: ItemKind, item_id: str, name: str = DEVICE) -> Memory:
@@ -118,6 +119,7 @@ def test_a_listing_that_is_not_sound_ends_no_approval(part: str) -> None:
         (approved(ItemKind.FILE, f"{LEFT}.img"), {"pvs": [pv(V1)]}, False),
         (approved(ItemKind.FILE, f"{LEFT}.img"), {"pvs": [pv(volume_id(2))]}, True),
         (approved(ItemKind.FILE, f"{LEFT}.iso"), {"pvs": [pv(V1)]}, True),
+        (approved(ItemKind.FILE, f"{LEFT}.img of old"), {"contents": [CONTENT, EMPTY]}, True),
         (approved(ItemKind.SUBVOLUME, LEFT), {"vas": [va()], "pvs": []}, False),
         (approved(ItemKind.VOLUME, ON_B, "b"), {"pvs": [pv(V1)]}, True),
         (approved(ItemKind.VOLUME, ON_B, "b"), {"pvs": [pv(ON_B)]}, False),
@@ -143,6 +145,12 @@ def test_what_is_to_be_left_stays_so_until_that_ends() -> None:
     assert decide(fleet(), forever, ACTIVE, NOW).memory.decisions == forever.decisions
     assert decide(fleet(), until, ACTIVE, NOW).memory.decisions == until.decisions
     assert decide(fleet(), until, ACTIVE, NOW + 1).memory.decisions == {}
+
+
+def test_an_approval_that_is_used_up_ends_also_where_devices_are_not_listed() -> None:
+    memory, orphan = chosen()
+
+    assert decide(unlisted(), used(memory, orphan, NOW), RULES, NOW).memory.decisions == {}
 
 
 def test_nothing_is_done_once_what_it_rests_on_has_changed() -> None:
@@ -177,6 +185,16 @@ def test_a_removal_that_did_not_happen_gives_back_what_it_used_up() -> None:
     assert spent.decisions[KEY].until == 0
     assert given_back(spent, orphan, NOW + 1.23) == memory
     assert given_back(used(memory, waited, NOW), waited, NOW).decisions == memory.decisions
+
+
+def test_what_no_decision_is_about_uses_none_up() -> None:
+    memory, orphan = chosen()
+    other = replace(orphan, orphan=None)
+
+    spent = used(memory, other, NOW + 1)
+
+    assert spent.decisions == memory.decisions
+    assert given_back(spent, other, NOW + 1) == memory
 
 
 def test_what_has_changed_since_is_not_given_back() -> None:
