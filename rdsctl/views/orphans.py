@@ -74,10 +74,9 @@ def unknown(findings: Sequence[Finding], as_of: datetime | None, device: str = "
 
 
 def _hides_orphans(finding: Finding, device: str) -> bool:
-    if finding.kind is not FindingKind.UNREADABLE or finding.state is FindingState.RESOLVED:
-        return False
     on = (finding.subject or Subject()).device
-    return not on or device in ("", on)
+    is_unread = finding.kind is FindingKind.UNREADABLE
+    return is_unread and finding.state is not FindingState.RESOLVED and device in ("", on or device)
 
 
 def render(
