@@ -56,8 +56,21 @@ def _gone(held: Held, case: Case, lost: Lost) -> Finding:
     if not note.is_due(case.rules.node_gone):
         return note.waits(case.rules.node_gone, "Then it is detached, and deleted.")
     if lost.gone:
-        return note.is_held_back(lost.gone)
+        # Nobody can taint what does not exist.
+        is_going = held.attachment.deleting_since is not None
+        advice = _SEE_ATTACHER if is_going else _SAY_GONE.format(name=held.attachment.name)
+        return note.is_held_back(f"{lost.gone} {advice}")
     return release(note, held, Guard(name))
+
+
+_SAY_GONE = (
+    "Where all these machines are certainly off, delete the VolumeAttachment, and "
+    "external-attacher detaches it: kubectl delete volumeattachment {name}."
+)
+_SEE_ATTACHER = (
+    "The VolumeAttachment is being deleted, and external-attacher has to detach it: see that it "
+    "runs."
+)
 
 
 def _out_of_service(held: Held, node: Node, case: Case) -> Finding:

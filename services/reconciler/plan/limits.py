@@ -34,20 +34,21 @@ def find_lost(index: Index, rules: Rules) -> Lost:
     away = sum(node.ready is not Ready.YES for node in index.nodes.values())
     named = {held.attachment.node for held in index.held if held.attachment.node}
     gone = sum(name not in index.nodes for name in named)
+    say_off = "Where they are off, taint them as out of service."
     return Lost(
         _too_many(gone, there + gone, rules, "do not exist any more"),
-        _too_many(away, there, rules, "are not Ready"),
+        _too_many(away, there, rules, "are not Ready", say_off),
     )
 
 
-def _too_many(lost: int, nodes: int, rules: Rules, words: str) -> str:
+def _too_many(lost: int, nodes: int, rules: Rules, words: str, advice: str = "") -> str:
     no_nodes = lost and lost == nodes
     if not no_nodes and (lost < _MANY or lost * 100 <= nodes * rules.max_lost_percent):
         return ""
     return (
         f"{lost} of {nodes} nodes {words}, so it is rather the cluster that is ill, and nothing is "
-        "taken from them. Where they are off, taint them as out of service."
-    )
+        f"taken from them. {advice}"
+    ).rstrip()
 
 
 @dataclass(frozen=True, slots=True)

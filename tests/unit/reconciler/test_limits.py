@@ -65,7 +65,11 @@ def test_people_hear_how_the_nodes_are_lost() -> None:
     gone = find_lost(index(0, 0, 1), ACTIVE).gone
 
     assert away.startswith("1 of 1 nodes are not Ready,")
+    assert away.endswith(
+        "nothing is taken from them. Where they are off, taint them as out of service."
+    )
     assert gone.startswith("1 of 1 nodes do not exist any more,")
+    assert gone.endswith("nothing is taken from them.")
 
 
 def due(name: str, since: float = 0.0, device: str = "rds") -> Due:
