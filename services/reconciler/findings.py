@@ -160,8 +160,14 @@ class Action:
 
     @property
     def key(self) -> str:
-        """The object concerned: actions with one key go one at a time, and back off together."""
-        return self.subject.volume_attachment or self.item_id or self.subject.volume_id
+        """What it is done to: of two with one key only one is begun, and they back off together.
+
+        A path may be on several devices, and several nodes may have to be shut out of one volume.
+        """
+        if self.item is not None:
+            return orphan_key(self.item, self.subject.device, self.item_id)
+        at = self.subject
+        return at.volume_attachment or f"{at.volume_id} {at.node}"
 
 
 @dataclass(frozen=True, slots=True)

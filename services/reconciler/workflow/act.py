@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -58,7 +59,7 @@ class Hands:
 
 
 class Actor:
-    """Does actions: several at once, but only one for each object. See `working`.
+    """Does actions: several at once, but only one for each object, and for each volume.
 
     Args:
         hands: what they are done with.
@@ -71,6 +72,7 @@ class Actor:
         self._at_once = at_once
         self._on_late = on_late
         self._places: dict[str, asyncio.Semaphore] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: dict[str, asyncio.Task[Outcome]] = {}
 
     @property
@@ -110,12 +112,17 @@ class Actor:
 
     async def _run(self, action: Action, finding: Finding) -> Outcome:
         try:
-            async with self._place(action):
+            async with self._turn(action), self._place(action):
                 outcome = await self._try(action, finding)
             await self._report(outcome, finding)
             return outcome
         finally:
             self._tasks.pop(action.key, None)
+
+    def _turn(self, action: Action) -> asyncio.Lock:
+        """Return what an action waits for: the controller refuses two at once for one volume."""
+        volume = "" if action.kind in _IN_CLUSTER else action.subject.volume_id
+        return self._turns.setdefault(volume or action.key, asyncio.Lock())
 
     def _place(self, action: Action) -> asyncio.Semaphore:
         where = "the cluster"

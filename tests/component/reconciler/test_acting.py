@@ -1,5 +1,6 @@
 """What is asked just before each action, and what one that goes wrong does to the others."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field, replace
 
@@ -205,3 +206,29 @@ async def test_what_is_not_remembered_any_more_as_it_was_decided_is_not_removed(
         OutcomeState.DROPPED,
     ]
     assert outside.asked == ["delete orphan v1"]
+
+
+class InTurn(Outside):
+    """A controller that is asked about one volume after the other."""
+
+    at_once = 0
+
+    async def fence(self, action: Action) -> str:
+        self.at_once += 1
+        assert self.at_once == 1
+        await asyncio.sleep(0)
+        self.at_once -= 1
+        return self._do(f"fence {action.subject.node} from", action)
+
+
+async def test_two_nodes_are_shut_out_of_one_volume_one_after_the_other() -> None:
+    outside = InTurn()
+    actions = [
+        Action(ActionKind.FENCE, "finding", Subject(volume_id="v1", node=node), "Shut", "why")
+        for node in "ab"
+    ]
+
+    outcomes = await perform(outside, *actions)
+
+    assert [outcome.state for outcome in outcomes] == [OutcomeState.DONE] * 2
+    assert outside.asked == ["fence a from v1", "fence b from v1"]

@@ -230,15 +230,18 @@ def test_a_node_reports_a_volume_on_whatever_device(
 
 
 @pytest.mark.parametrize(
-    ("subject", "item_id", "key"),
+    ("subject", "item", "key"),
     [
-        (Subject(volume_id=V1, volume_attachment="va"), "item", "va"),
-        (Subject(volume_id=V1), "item", "item"),
-        (Subject(volume_id=V1), "", V1),
+        (Subject(volume_id=V1, node="a", volume_attachment="va"), None, "va"),
+        (Subject(volume_id=V1, device="rds"), ItemKind.FILE, "file rds /x"),
+        (Subject(volume_id=V1, device="b"), ItemKind.FILE, "file b /x"),
+        (Subject(volume_id=V1, node="a", device="b"), None, f"{V1} a"),
     ],
 )
-def test_actions_on_one_object_have_one_key(subject: Subject, item_id: str, key: str) -> None:
-    action = Action(ActionKind.DELETE_ORPHAN, "f", subject, "t", "r", item_id=item_id)
+def test_actions_on_one_object_have_one_key(
+    subject: Subject, item: ItemKind | None, key: str
+) -> None:
+    action = Action(ActionKind.FENCE, "f", subject, "t", "r", item=item, item_id="/x")
 
     assert action.key == key
 
