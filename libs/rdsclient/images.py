@@ -155,7 +155,7 @@ def _no_copies(features: Features, slot: Slot) -> str:
     return text
 
 
-def _remove_file(path: DevicePath, condition: str = "") -> tuple[str, ...]:
+def _remove_file(path: DevicePath, condition: str) -> tuple[str, ...]:
     file = f"/file/find where name={quote(path.file_name)}"
     unused = f"({count(f'/disk/find where {path_is(path)}')} = 0)"
     return (f":if (({count(file)} > 0) && {unused}{condition}) do={{/file/remove [{file}]}}",)

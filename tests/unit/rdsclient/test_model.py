@@ -84,6 +84,7 @@ def test_a_pool_is_found_by_where_it_is_mounted() -> None:
     assert state.pool("backup") == two
     assert state.pool("raid10") == one
     assert state.pool("usb") is None
+    assert state.copied == 0
 
 
 def test_what_nobody_says_of_a_disk_is_that_it_is_new_and_open_to_all() -> None:
