@@ -72,7 +72,6 @@ async def test_the_controller(tmp_path: Path) -> None:
         await serve_snapshots(api)
         await add_volume(api)
         await api.attach(ONE.text, "a", DRIVER, attached=False)
-        await api.attach(volume(2), "a", DRIVER, attached=False)  # of a volume that is not known
         api.mock.accounts = {TOKEN: account}
         options = ClusterOptions(DRIVER, serialize_machines=True, annotate=True)
         async with (
@@ -82,6 +81,7 @@ async def test_the_controller(tmp_path: Path) -> None:
             open_teller(events, kube, lambda _: ()) as teller,
         ):
             claims = await cluster.of_volume(ONE, NodeId.parse("a"))
+            await api.attach(volume(2), "a", DRIVER, attached=False)  # of one that is not known
             await cluster.list_claims()
             await cluster.node("unknown")
             await cluster.parameters_of(ONE)

@@ -71,8 +71,7 @@ def holders_before(node: NodeId | None, held: Iterable[Attachment]) -> list[str]
         return []
     held = tuple(held)
     own = [claim.order for claim in held if claim.node == node.text]
-    others = [claim for claim in held if claim.node != node.text and claim.attached]
-    return by_age(claim for claim in others if not own or claim.order < min(own))
+    return by_age(c for c in held if c.attached and (not own or c.order < min(own)))
 
 
 def by_age(held: Iterable[Attachment]) -> list[str]:

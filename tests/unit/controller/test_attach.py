@@ -189,7 +189,8 @@ def test_there_is_nothing_to_shut_a_node_out_of_where_nothing_is_fenced() -> Non
     for seen in (fenced(NOBODY), fenced(TWO), state(disk()), state()):
         assert revoke(a, [TWO], seen) == ()
     for strange in (None, fenced(ONE)):
-        assert plan_revoke(VolumeId.parse("raid10"), frozenset([ONE]), TERMS, strange) == ()
+        for out in (frozenset([ONE]), None):
+            assert plan_revoke(VolumeId.parse("raid10"), out, TERMS, strange) == ()
 
 
 @pytest.mark.parametrize(("mode", "admitted"), [("list", f"{ONE},{TWO}"), ("last", TWO)])

@@ -134,6 +134,9 @@ def test_who_is_let_in_after_it_was_decided_whom_to_shut_out_stays() -> None:
 
     assert out == frozenset([ONE, "nqn.old"])
     assert plan_revoke(VOLUME, out, TERMS, fenced("nqn.c")) == ()
+    assert plan_revoke(VOLUME, out, TERMS, fenced("nqn.old")) == (
+        AdmitHost(SLOT, NOBODY, only_fenced=True, cut=True),
+    )
     assert plan_revoke(VOLUME, out, TERMS, fenced(f"nqn.c,{ONE}")) == (
         AdmitHost(SLOT, "nqn.c", only_fenced=True),
     )

@@ -125,7 +125,8 @@ def test_a_snapshot_that_is_seen_is_found_and_removed_whatever_else_is_away() ->
     seen = replace(seen_snapshot(), pools=(POOL,))
 
     assert found_snapshot(SNAPSHOT, TERMS.bases, seen).name == SNAPSHOT.slot.text
-    assert plan_delete_snapshot(SNAPSHOT, TERMS, seen) == (RemoveFile(SNAPSHOT.slot, PLACE.path),)
+    removal = RemoveFile(SNAPSHOT.slot, PLACE.path, copies=0)
+    assert plan_delete_snapshot(SNAPSHOT, TERMS, seen) == (removal,)
     (step,) = plan_delete_snapshot(SNAPSHOT, terms, SUB_SNAPSHOT)
     assert isinstance(step, RemoveBranch)
     assert step.path == FROZEN.path
