@@ -33,6 +33,8 @@ from tests.kube.worlds import need_control_plane
 
 NOT_SERVED = {
     "PodDisruptionBudget": "policy/v1 came with 1.21",
+    "ValidatingAdmissionPolicy": "admissionregistration.k8s.io/v1 has it since 1.30",
+    "ValidatingAdmissionPolicyBinding": "likewise",
     "VolumeAttributesClass": "storage.k8s.io/v1 has it since 1.34",
     "VolumeSnapshotClass": "its definition comes with the snapshot controller",
     "Certificate": "its definition comes with cert-manager",
