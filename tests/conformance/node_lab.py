@@ -153,7 +153,13 @@ class NodeLab:
         )
 
     async def expand(
-        self, volume_id: str, required: int = 0, limit: int = 0, *, path: str | None = None
+        self,
+        volume_id: str,
+        required: int = 0,
+        limit: int = 0,
+        *,
+        path: str | None = None,
+        capability: csi.VolumeCapability | None = None,
     ) -> csi.NodeExpandVolumeResponse:
         """Call NodeExpandVolume."""
         return await self.stub.node_expand_volume(
@@ -162,6 +168,6 @@ class NodeLab:
                 volume_path=str(self.target) if path is None else path,
                 capacity_range=csi.CapacityRange(required_bytes=required, limit_bytes=limit),
                 staging_target_path=str(self.staging) if self.stages else "",
-                volume_capability=mount(),
+                volume_capability=capability or mount(),
             )
         )
