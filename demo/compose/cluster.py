@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 
 from demo.children import Surprise
+from libs.kube.attachments import attachment_name
 
 DRIVER = "rds.csi.srvlab.io"
 NODE = "worker-1"
@@ -124,4 +125,5 @@ async def open_cluster(server: str, account: Path) -> AsyncIterator[Cluster]:
 
 
 def _attachment(volume: str) -> str:
-    return f"csi-{volume}"
+    # As kube-controller-manager chooses it: the node plugin asks for it by this name.
+    return attachment_name(volume, DRIVER, NODE)
