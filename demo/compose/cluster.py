@@ -10,13 +10,11 @@ import aiohttp
 
 from demo.children import Surprise
 from libs.kube.attachments import attachment_name
+from libs.kube.paths import NODES, PERSISTENT_VOLUMES, VOLUME_ATTACHMENTS
 
 DRIVER = "rds.csi.srvlab.io"
 NODE = "worker-1"
 
-_VOLUMES = "/api/v1/persistentvolumes"
-_ATTACHMENTS = "/apis/storage.k8s.io/v1/volumeattachments"
-_NODES = "/api/v1/nodes"
 _FINALIZER = "external-attacher/rds-csi-srvlab-io"
 _MERGE = {"Content-Type": "application/merge-patch+json"}
 _LIMIT = aiohttp.ClientTimeout(total=20)
@@ -38,11 +36,11 @@ class Cluster:
             "persistentVolumeReclaimPolicy": "Delete",
             "csi": source,
         }
-        await self._add(_VOLUMES, "v1", "PersistentVolume", volume, spec)
+        await self._add(PERSISTENT_VOLUMES, "v1", "PersistentVolume", volume, spec)
 
     async def remove_volume(self, volume: str) -> None:
         """Do as it does when a volume was deleted."""
-        await self._ask("DELETE", f"{_VOLUMES}/{volume}", also=(_NOT_FOUND,))
+        await self._ask("DELETE", f"{PERSISTENT_VOLUMES}/{volume}", also=(_NOT_FOUND,))
 
     async def claim(self, volume: str) -> None:
         """Do as kube-controller-manager does before a volume is attached."""
@@ -52,11 +50,13 @@ class Cluster:
             "source": {"persistentVolumeName": volume},
         }
         kind = ("storage.k8s.io/v1", "VolumeAttachment")
-        await self._add(_ATTACHMENTS, *kind, _attachment(volume), spec, finalizers=[_FINALIZER])
+        await self._add(
+            VOLUME_ATTACHMENTS, *kind, _attachment(volume), spec, finalizers=[_FINALIZER]
+        )
 
     async def confirm(self, volume: str) -> None:
         """Do as external-attacher does once it is attached, and as the kubelet does to use it."""
-        path = f"{_ATTACHMENTS}/{_attachment(volume)}/status"
+        path = f"{VOLUME_ATTACHMENTS}/{_attachment(volume)}/status"
         await self._ask("PATCH", path, {"status": {"attached": True}}, _MERGE)
         await self.report([volume])
 
@@ -66,17 +66,17 @@ class Cluster:
             "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}],
             "volumesInUse": [f"kubernetes.io/csi/{DRIVER}^{volume}" for volume in volumes],
         }
-        await self._ask("PATCH", f"{_NODES}/{NODE}/status", {"status": status}, _MERGE)
+        await self._ask("PATCH", f"{NODES}/{NODE}/status", {"status": status}, _MERGE)
 
     async def give_up(self, volume: str) -> None:
         """Do as kube-controller-manager does to have a volume detached."""
         await self.report([])
-        path = f"{_ATTACHMENTS}/{_attachment(volume)}"
+        path = f"{VOLUME_ATTACHMENTS}/{_attachment(volume)}"
         await self._ask("DELETE", path, also=(_NOT_FOUND,))
 
     async def release(self, volume: str) -> None:
         """Do as external-attacher does once it is detached."""
-        path = f"{_ATTACHMENTS}/{_attachment(volume)}"
+        path = f"{VOLUME_ATTACHMENTS}/{_attachment(volume)}"
         await self._ask(
             "PATCH", path, {"metadata": {"finalizers": None}}, _MERGE, also=(_NOT_FOUND,)
         )

@@ -101,8 +101,7 @@ async def check_ours(desk: Desk, record: Record) -> None:
         NotOurs: it may not.
         Unreachable: the cluster does not answer.
     """
-    held = await desk.cluster.attachment(record.volume)
-    if held is None or (record.attachment and held != record.attachment):
+    if await is_revoked(desk, record):
         raise NotOurs(
             "the volume is not attached to this node any more: it is not connected or mounted "
             "again here, because another node may have it"
